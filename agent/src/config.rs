@@ -39,6 +39,8 @@ pub struct Config {
     pub on_failure: OnFailure,
     pub require_disks: bool,
     pub wait_seconds: u64,
+    /// Which disks are accepted without a rule.
+    pub detect: Detect,
     /// Disks to accept besides the clouds' own; all given fields must match.
     pub allow: Vec<Rule>,
     /// Disks never to touch; wins over every `allow`.
@@ -70,6 +72,15 @@ pub enum OnFailure {
     Block,
     /// The node boots on with what it has.
     Continue,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Detect {
+    /// The local disks of AWS, GCP and Azure.
+    Clouds,
+    /// None: only what an allow rule names.
+    Rules,
 }
 
 /// Matches disks by exact, trimmed values.
@@ -109,6 +120,7 @@ impl Default for Config {
             on_failure: OnFailure::Block,
             require_disks: false,
             wait_seconds: 0,
+            detect: Detect::Clouds,
             allow: Vec::new(),
             deny: Vec::new(),
         }

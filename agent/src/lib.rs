@@ -4,7 +4,27 @@
 //! without touching anything, `apply` carries the plan out and checks again
 //! right before whatever cannot be undone. See ARCHITECTURE.md.
 
+pub mod apply;
+pub mod carry;
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod demo;
+pub mod fault;
+pub mod guard;
 pub mod inventory;
+pub mod lock;
+pub mod mounting;
+pub mod observe;
+pub mod output;
+pub mod plan;
+pub mod probe;
+pub mod release;
 pub mod root;
+pub mod rules;
+pub mod services;
 pub mod spawn;
+#[cfg(test)]
+mod testing;
+pub mod tools;
+pub mod wipe;

@@ -1,0 +1,43 @@
+//! Kernel modules that a plan will need, loaded while other things are done:
+//! loading XFS takes longer than making it.
+
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+
+use tracing::debug;
+
+use crate::config::{Config, Fs, Layout};
+use crate::spawn::{self, Argv};
+
+/// Starts loading. The kernel loads what is still missing by itself later, so
+/// a failure here is no more than a debug line.
+#[must_use]
+pub fn load_early(config: &Config) -> JoinHandle<()> {
+    let filesystems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    let name = match config.fs {
+        Fs::Xfs => "xfs",
+        Fs::Ext4 => "ext4",
+    };
+    let mut missing = Vec::new();
+    if !filesystems.lines().any(|line| line.trim() == name) {
+        missing.push(name);
+    }
+    match config.layout {
+        Layout::Auto | Layout::Raid0 if !Path::new("/sys/module/raid0").exists() => {
+            missing.push("raid0")
+        }
+        Layout::Raid10 if !Path::new("/sys/module/raid10").exists() => missing.push("raid10"),
+        _ => {}
+    }
+    thread::spawn(move || {
+        thread::scope(|scope| {
+            for module in missing {
+                scope.spawn(move || {
+                    if let Err(error) = spawn::run(&Argv::new(&["modprobe", "-q", module])) {
+                        debug!("load module {module}: {error:#}");
+                    }
+                });
+            }
+        });
+    })
+}

@@ -1,0 +1,308 @@
+//! The destructive steps: claims, arrays, filesystems. Each looks again first.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use tracing::warn;
+
+use super::{Made, Work};
+use crate::config::Fs;
+use crate::fault;
+use crate::guard::{Access, Guard, device};
+use crate::inventory::{Claim, Content, Disk, Ours};
+use crate::mounting::Quota;
+use crate::plan::Level;
+use crate::probe::{self, claim};
+use crate::spawn::{self, Argv};
+use crate::tools::{self, Geometry, Leftovers, Mkfs, Version};
+
+/// Left free behind every filesystem, for the claim. A MiB keeps alignment.
+const TAIL: u64 = 1 << 20;
+/// mdadm's name for the node's array. Only a handle while it runs.
+const ARRAY: &str = "/dev/md/instore";
+
+/// The disks of a pool, as they were observed.
+pub(super) fn disks<'a>(work: Work<'a>) -> Result<Vec<&'a Disk>> {
+    work.pool
+        .disks
+        .iter()
+        .map(|wanted| {
+            let disk = work.inventory.disks.iter();
+            disk.clone()
+                .find(|d| d.identity() == wanted.identity && d.name == wanted.name)
+                .with_context(|| format!("find disk {} in the inventory", wanted.identity))
+        })
+        .collect()
+}
+
+/// Does something to all disks side by side; the first failure is returned.
+fn on_all<T: Send>(disks: &[&Disk], work: impl Fn(&Disk) -> Result<T> + Sync) -> Result<Vec<T>> {
+    thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = disks
+            .iter()
+            .map(|disk| scope.spawn(move || work(disk)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|t| {
+                t.join()
+                    .unwrap_or_else(|_| Err(anyhow!("a step ended in a fault of instore")))
+            })
+            .collect()
+    })
+}
+
+pub(super) fn claim(work: Work<'_>, made: &mut Made) -> Result<()> {
+    let disks = disks(work)?;
+    let uuid = random_uuid()?;
+    // All are verified before the first is written.
+    let guards = on_all(&disks, |disk| {
+        let guard = Guard::open(disk, Access::Exclusive)?;
+        guard.expect(disk.content.as_ref())?;
+        Ok(guard)
+    })?;
+    let identities: Vec<String> = disks.iter().map(|d| d.identity()).collect();
+    for (guard, disk) in guards.iter().zip(&disks) {
+        let claim = Claim {
+            pool_uuid: uuid.clone(),
+            disk: disk.identity(),
+            disks: identities.clone(),
+            under: None,
+        };
+        claim::write(guard.file(), guard.size(), &claim)?;
+        fault::boundary("claimed a disk");
+    }
+    for (guard, disk) in guards.iter().zip(&disks) {
+        if matches!(disk.content, Some(Content::Ours(_))) {
+            made.leftovers = true;
+            clear_edges(guard).with_context(|| format!("clear disk {}", disk.identity()))?;
+        }
+    }
+    made.uuid = Some(uuid);
+    Ok(())
+}
+
+/// Takes the headers of an unfinished attempt away, all but the claim.
+fn clear_edges(guard: &Guard) -> Result<()> {
+    let zeroes = vec![0; usize::try_from(TAIL)?];
+    let tail = claim::offset(guard.size());
+    guard.file().write_all_at(&zeroes, 0)?;
+    guard
+        .file()
+        .write_all_at(&zeroes, tail.saturating_sub(TAIL))?;
+    guard.file().sync_all()?;
+    Ok(())
+}
+
+/// Refuses unless a disk carries our claim for this pool.
+fn is_claimed(guard: &Guard, disk: &Disk, uuid: &str) -> Result<()> {
+    let slot = claim::read(guard.file(), guard.size())?;
+    let ours = matches!(&slot, claim::ClaimSlot::Valid(c) if c.pool_uuid == uuid && c.disk == disk.identity());
+    ensure!(
+        ours,
+        "disk {} does not carry the claim of this pool any more",
+        disk.identity()
+    );
+    Ok(())
+}
+
+pub(super) fn stop_array(work: Work<'_>) -> Result<()> {
+    let names: Vec<&str> = work.pool.disks.iter().map(|d| d.name.as_str()).collect();
+    for array in &work.inventory.arrays {
+        let ours = array.members.iter().all(|m| names.contains(&m.as_str()));
+        if ours && !array.members.is_empty() {
+            spawn::run(&tools::stop_array(&device(&array.name)))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn create_array(work: Work<'_>, level: Level, made: &Made) -> Result<()> {
+    let disks = disks(work)?;
+    let uuid = made
+        .uuid
+        .as_deref()
+        .context("create an array before the claim")?;
+    // The guards close before mdadm opens the disks: it wants them alone too.
+    on_all(&disks, |disk| {
+        is_claimed(&Guard::open(disk, Access::Exclusive)?, disk, uuid)
+    })?;
+    let devices: Vec<PathBuf> = disks.iter().map(|d| device(&d.name)).collect();
+    let devices: Vec<&Path> = devices.iter().map(PathBuf::as_path).collect();
+    spawn::run(&tools::create_array(
+        level,
+        uuid,
+        Path::new(ARRAY),
+        &devices,
+    ))?;
+    fault::boundary("created the array");
+    array_of(&disks).map(|_| ())
+}
+
+pub(super) fn assemble_array(work: Work<'_>, uuid: &str) -> Result<()> {
+    let disks = disks(work)?;
+    on_all(&disks, |disk| Guard::open(disk, Access::Exclusive))?;
+    let devices: Vec<PathBuf> = disks.iter().map(|d| device(&d.name)).collect();
+    let devices: Vec<&Path> = devices.iter().map(PathBuf::as_path).collect();
+    let assembled = spawn::run(&tools::assemble_array(uuid, Path::new(ARRAY), &devices));
+    match (assembled, array_of(&disks)) {
+        (Ok(_), array) => array.map(|_| ()),
+        // udev was quicker.
+        (Err(_), Ok(_)) => Ok(()),
+        (Err(error), Err(_)) => Err(error),
+    }
+}
+
+/// The md device on exactly these disks, from sysfs.
+pub(super) fn array_of(disks: &[&Disk]) -> Result<String> {
+    let first = disks.first().context("find the array of no disks")?;
+    let holders = Path::new("/sys/class/block")
+        .join(&first.name)
+        .join("holders");
+    let mut names = read_names(&holders)?;
+    names.retain(|name| name.starts_with("md"));
+    let name = names
+        .pop()
+        .with_context(|| format!("find the array on disk {}: there is none", first.identity()))?;
+    let mut members = read_names(&Path::new("/sys/class/block").join(&name).join("slaves"))?;
+    let mut wanted: Vec<&str> = disks.iter().map(|d| d.name.as_str()).collect();
+    members.sort();
+    wanted.sort_unstable();
+    ensure!(
+        members == wanted,
+        "array {name} is made of {members:?}, not of {wanted:?}"
+    );
+    Ok(name)
+}
+
+fn read_names(directory: &Path) -> Result<Vec<String>> {
+    let entries =
+        std::fs::read_dir(directory).with_context(|| format!("read {}", directory.display()))?;
+    Ok(entries
+        .flatten()
+        .map(|e| e.file_name().to_string_lossy().into_owned())
+        .collect())
+}
+
+/// The device that holds the pool's filesystem.
+pub(super) fn pool_device(work: Work<'_>) -> Result<PathBuf> {
+    let disks = disks(work)?;
+    match (work.pool.level, disks.as_slice()) {
+        (None, [only]) => Ok(device(&only.name)),
+        (None, _) => Err(anyhow!("a pool without an array has one disk")),
+        (Some(_), disks) => array_of(disks).map(|name| device(&name)),
+    }
+}
+
+pub(super) fn make_filesystem(work: Work<'_>, fs: Fs, made: &Made) -> Result<()> {
+    let uuid = made
+        .uuid
+        .as_deref()
+        .context("make a filesystem before the claim")?;
+    let disks = disks(work)?;
+    let target = pool_device(work)?;
+    let access = if work.pool.level.is_some() {
+        Access::Shared
+    } else {
+        Access::Exclusive
+    };
+    on_all(&disks, |disk| {
+        is_claimed(&Guard::open(disk, access)?, disk, uuid)
+    })?;
+    let size =
+        device_size(&target).with_context(|| format!("find the size of {}", target.display()))?;
+    let tails = TAIL * disks.len() as u64;
+    let room = work
+        .config
+        .reserve
+        .rest_of(size)
+        .min(size.saturating_sub(tails));
+    let stripes = match work.pool.level {
+        None => None,
+        Some(Level::Raid0) => Some(u32::try_from(disks.len())?),
+        Some(Level::Raid10) => Some(u32::try_from(disks.len() / 2)?),
+    };
+    let fs_uuid = if work.pool.level.is_some() {
+        random_uuid()?
+    } else {
+        uuid.to_owned()
+    };
+    let xfsprogs = match fs {
+        Fs::Xfs => Version::parse(&spawn::run(&Argv::new(&["mkfs.xfs", "-V"]))?),
+        Fs::Ext4 => Version(0, 0),
+    };
+    spawn::run(&tools::mkfs(&Mkfs {
+        fs,
+        device: &target,
+        label: &work.pool.label,
+        uuid: &fs_uuid,
+        geometry: Geometry {
+            size: room,
+            stripes,
+        },
+        kernel: Version::parse(&work.inventory.node.kernel),
+        xfsprogs,
+        quota: if work.inventory.node.features.quota {
+            Quota::On
+        } else {
+            Quota::Off
+        },
+        leftovers: if made.leftovers {
+            Leftovers::Ours
+        } else {
+            Leftovers::None
+        },
+    }))?;
+    File::open(&target)
+        .and_then(|f| f.sync_all())
+        .with_context(|| format!("write {} out", target.display()))?;
+    fault::boundary("made the filesystem");
+    Ok(())
+}
+
+fn device_size(path: &Path) -> std::io::Result<u64> {
+    use std::io::{Seek as _, SeekFrom};
+    File::open(path)?.seek(SeekFrom::End(0))
+}
+
+/// Clears the claims. After this the pool is finished, whatever happens.
+pub(super) fn finish(work: Work<'_>) -> Result<()> {
+    let target = pool_device(work)?;
+    let content = probe::content_of_path(&target);
+    let finished = match &content {
+        Content::Ours(Ours::Filesystem(_)) => true,
+        Content::Ours(Ours::Claimed(c)) => matches!(c.under.as_deref(), Some(Ours::Filesystem(_))),
+        _ => false,
+    };
+    ensure!(
+        finished,
+        "{} holds no filesystem of ours after mkfs: {}",
+        target.display(),
+        content.reasons().join(", ")
+    );
+    for disk in disks(work)? {
+        let access = if work.pool.level.is_some() {
+            Access::Shared
+        } else {
+            Access::Exclusive
+        };
+        let guard = Guard::open(disk, access)?;
+        match claim::read(guard.file(), guard.size())? {
+            claim::ClaimSlot::Valid(_) => claim::clear(guard.file(), guard.size())?,
+            claim::ClaimSlot::Absent => {}
+            claim::ClaimSlot::Damaged => warn!("disk {} has a damaged claim", disk.identity()),
+        }
+        fault::boundary("cleared a claim");
+    }
+    Ok(())
+}
+
+/// A random UUID from the kernel.
+fn random_uuid() -> Result<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/uuid").context("make a UUID")?;
+    Ok(text.trim().to_owned())
+}

@@ -1,0 +1,185 @@
+//! How block devices stand on each other: partitions on disks, arrays and
+//! mapped devices on both. Read from sysfs once; everything that asks "whose
+//! disk is that" asks here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::read;
+use crate::root::Root;
+
+/// A whole device or a partition.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// Its directory in sysfs, with links resolved.
+    pub(super) directory: PathBuf,
+    /// "major:minor"; empty for a hidden device, which has none.
+    pub(super) dev: String,
+    /// The disk it is a partition of.
+    pub(super) parent: Option<String>,
+    pub(super) partitions: Vec<String>,
+    /// Devices on top.
+    pub(super) holders: Vec<String>,
+    /// Devices below.
+    pub(super) slaves: Vec<String>,
+}
+
+/// All block devices by kernel name.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    blocks: BTreeMap<String, Block>,
+    by_dev: BTreeMap<String, String>,
+}
+
+impl Tree {
+    /// Reads /sys/block.
+    pub(super) fn read(root: &Root) -> Result<Self> {
+        let top = root.join("/sys/block");
+        // Listed here and not by `read::names`: no list is not an empty list.
+        let entries = std::fs::read_dir(&top)
+            .with_context(|| format!("read {}: is sysfs mounted?", top.display()))?;
+        let mut tree = Self::default();
+        for entry in entries {
+            let entry = entry.with_context(|| format!("read {}", top.display()))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let link = entry.path();
+            let directory = match std::fs::read_link(&link) {
+                Ok(target) => top.join(target),
+                Err(_) => link,
+            };
+            tree.add_whole(name, directory);
+        }
+        Ok(tree)
+    }
+
+    fn add_whole(&mut self, name: String, directory: PathBuf) {
+        if is_idle(&name, &directory) {
+            return;
+        }
+        let partitions: Vec<String> = read::names(&directory)
+            .into_iter()
+            .filter(|entry| {
+                entry.starts_with(&name) && directory.join(entry).join("partition").exists()
+            })
+            .collect();
+        for partition in &partitions {
+            let block = block(directory.join(partition), Some(name.clone()), Vec::new());
+            self.add(partition.clone(), block);
+        }
+        let whole = block(directory, None, partitions);
+        self.add(name, whole);
+    }
+
+    fn add(&mut self, name: String, block: Block) {
+        if !block.dev.is_empty() {
+            self.by_dev.insert(block.dev.clone(), name.clone());
+        }
+        self.blocks.insert(name, block);
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Block> {
+        self.blocks.get(name)
+    }
+
+    /// Whole devices in order of their names.
+    pub(super) fn whole(&self) -> impl Iterator<Item = (&str, &Block)> {
+        self.blocks
+            .iter()
+            .filter(|(_, block)| block.parent.is_none())
+            .map(|(name, block)| (name.as_str(), block))
+    }
+
+    pub(super) fn by_dev(&self, dev: &str) -> Option<&str> {
+        self.by_dev.get(dev).map(String::as_str)
+    }
+
+    /// The kernel name that a path below /dev means: by its name, or on the
+    /// machine itself by the number of the device it leads to.
+    pub(super) fn by_path(&self, root: &Root, path: &str) -> Option<&str> {
+        let name = path.strip_prefix("/dev/")?;
+        if let Some((name, _)) = self.blocks.get_key_value(&name.replace('/', "!")) {
+            return Some(name);
+        }
+        if !root.is_system() {
+            return None;
+        }
+        let number = read::device_number(Path::new(path))?;
+        self.by_dev(&number)
+    }
+
+    /// The whole disk of a disk or a partition.
+    pub(super) fn whole_of<'a>(&'a self, name: &'a str) -> &'a str {
+        self.get(name)
+            .and_then(|block| block.parent.as_deref())
+            .unwrap_or(name)
+    }
+
+    /// A disk, its partitions, and everything that stands on them.
+    pub(super) fn above(&self, name: &str) -> BTreeSet<String> {
+        self.closure(name, |_, block| {
+            block
+                .partitions
+                .iter()
+                .chain(&block.holders)
+                .cloned()
+                .collect()
+        })
+    }
+
+    /// A device, the disk it is a part of, and everything it stands on.
+    pub(super) fn below(&self, name: &str) -> BTreeSet<String> {
+        self.closure(name, |name, block| {
+            let holding = self
+                .blocks
+                .iter()
+                .filter(|(_, other)| other.holders.iter().any(|holder| holder == name))
+                .map(|(other, _)| other);
+            holding
+                .chain(&block.slaves)
+                .chain(&block.parent)
+                .cloned()
+                .collect()
+        })
+    }
+
+    fn closure(&self, name: &str, next: impl Fn(&str, &Block) -> Vec<String>) -> BTreeSet<String> {
+        let mut seen = BTreeSet::new();
+        let mut todo = vec![name.to_owned()];
+        while let Some(name) = todo.pop() {
+            if let Some(block) = self.get(&name) {
+                todo.extend(next(&name, block));
+            }
+            seen.insert(name);
+            todo.retain(|name| !seen.contains(name));
+        }
+        seen
+    }
+}
+
+fn block(directory: PathBuf, parent: Option<String>, partitions: Vec<String>) -> Block {
+    Block {
+        dev: read::attribute(&directory.join("dev")).unwrap_or_default(),
+        holders: read::names(&directory.join("holders")),
+        slaves: match parent {
+            None => read::names(&directory.join("slaves")),
+            Some(_) => Vec::new(),
+        },
+        parent,
+        partitions,
+        directory,
+    }
+}
+
+/// Devices that are only a possibility: RAM disks, loop devices without a
+/// file, zram and nbd without a size, and drives for media that come and go.
+fn is_idle(name: &str, directory: &Path) -> bool {
+    let kind = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    match kind {
+        "ram" | "sr" | "fd" => true,
+        "loop" => !directory.join("loop/backing_file").exists(),
+        "zram" | "nbd" => read::number::<u64>(&directory.join("size")).unwrap_or(0) == 0,
+        _ => false,
+    }
+}
