@@ -1,0 +1,8 @@
+.PHONY: demo test test-fast bench-apply package install
+
+demo:        ; @bootstrap/demo.sh --once
+test:        ; @bootstrap/test.sh
+test-fast:   ; @bootstrap/test.sh --fast
+bench-apply: ; @bootstrap/bench-apply.sh
+package:     ; @bootstrap/package.sh
+install:     ; @cargo build --release --package instore && bootstrap/install.sh
