@@ -69,6 +69,9 @@ pub struct Features {
     pub md_raid10: bool,
     /// The kernel was built with disk quotas (fs.quota is there).
     pub quota: bool,
+    /// ext4 can be mounted with quotas: the kernel has their format, too.
+    #[serde(default)]
+    pub ext4_quota: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -75,6 +75,7 @@ pub(crate) fn node(disks: Vec<Disk>) -> Inventory {
                 md_raid0: true,
                 md_raid10: true,
                 quota: true,
+                ext4_quota: true,
             },
         },
         disks,

@@ -11,7 +11,7 @@ use crate::carry;
 use crate::config::{Config, Fs};
 use crate::fault;
 use crate::inventory::{Content, Inventory, Ours};
-use crate::mounting::{self, Quota, Source};
+use crate::mounting::{self, Source};
 use crate::observe;
 use crate::plan::{STAGE, Step};
 use crate::probe;
@@ -132,11 +132,7 @@ fn mount(work: Work<'_>) -> Result<()> {
         device: &verified.device,
         dev: verified.dev,
         fs: verified.fs,
-        quota: if work.inventory.node.features.quota {
-            Quota::On
-        } else {
-            Quota::Off
-        },
+        quota: pool::quota_for(work, verified.fs),
     };
     let at = work.pool.at.as_path();
     let stage = Path::new(STAGE).join(&work.pool.label);

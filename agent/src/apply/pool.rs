@@ -246,11 +246,7 @@ pub(super) fn make_filesystem(work: Work<'_>, fs: Fs, made: &Made) -> Result<()>
         },
         kernel: Version::parse(&work.inventory.node.kernel),
         xfsprogs,
-        quota: if work.inventory.node.features.quota {
-            Quota::On
-        } else {
-            Quota::Off
-        },
+        quota: quota_for(work, fs),
         leftovers: if made.leftovers {
             Leftovers::Ours
         } else {
@@ -262,6 +258,16 @@ pub(super) fn make_filesystem(work: Work<'_>, fs: Fs, made: &Made) -> Result<()>
         .with_context(|| format!("write {} out", target.display()))?;
     fault::boundary("made the filesystem");
     Ok(())
+}
+
+/// Whether the running kernel can mount this filesystem with project quotas.
+pub(super) fn quota_for(work: Work<'_>, fs: Fs) -> Quota {
+    let features = &work.inventory.node.features;
+    let able = match fs {
+        Fs::Xfs => features.quota,
+        Fs::Ext4 => features.ext4_quota,
+    };
+    if able { Quota::On } else { Quota::Off }
 }
 
 fn device_size(path: &Path) -> std::io::Result<u64> {

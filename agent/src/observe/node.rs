@@ -53,6 +53,12 @@ const EXT4: Module = Module {
     name: "ext4",
     directory: "kernel/fs/ext4",
 };
+/// The quota format that ext4 keeps. Without it a filesystem made with quotas
+/// cannot be mounted at all.
+const QUOTA_V2: Module = Module {
+    name: "quota_v2",
+    directory: "kernel/fs/quota",
+};
 const RAID0: Module = Module {
     name: "raid0",
     directory: "kernel/drivers/md",
@@ -79,12 +85,14 @@ fn features(root: &Root, kernel: &str) -> Features {
         kernel,
         lists: None,
     };
+    let quota = root.join("/proc/sys/fs/quota").exists();
     Features {
         xfs: registered("xfs") || modules.have(&XFS),
         ext4: registered("ext4") || modules.have(&EXT4),
         md_raid0: levels.contains("[raid0]") || modules.have(&RAID0),
         md_raid10: levels.contains("[raid10]") || modules.have(&RAID10),
-        quota: root.join("/proc/sys/fs/quota").exists(),
+        quota,
+        ext4_quota: quota && modules.have(&QUOTA_V2),
     }
 }
 

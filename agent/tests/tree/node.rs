@@ -39,6 +39,9 @@ fn features_are_loaded_or_loadable() {
             ..loaded
         }
     );
+    // Quotas on ext4 need their format as well.
+    tree.write("lib/modules/6.1.0-test/kernel/fs/quota/quota_v2.ko", "");
+    assert!(tree.observe().node.features.ext4_quota);
     // Of another kernel: not loadable.
     tree.write("lib/modules/5.0.0/kernel/drivers/md/raid0.ko", "");
     assert!(!tree.observe().node.features.md_raid0);
