@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use tracing::warn;
@@ -14,6 +15,7 @@ use crate::fault;
 use crate::guard::{Access, Guard, device};
 use crate::inventory::{Claim, Content, Disk, Ours};
 use crate::mounting::Quota;
+use crate::observe;
 use crate::plan::Level;
 use crate::probe::{self, claim};
 use crate::spawn::{self, Argv};
@@ -23,6 +25,10 @@ use crate::tools::{self, Geometry, Leftovers, Mkfs, Version};
 const TAIL: u64 = 1 << 20;
 /// mdadm's name for the node's array. Only a handle while it runs.
 const ARRAY: &str = "/dev/md/instore";
+
+/// udev needs no longer for the disks of one node.
+const ASSEMBLE_ATTEMPTS: u32 = 10;
+const ASSEMBLE_WAIT: Duration = Duration::from_secs(1);
 
 /// The disks of a pool, as they were observed.
 pub(super) fn disks<'a>(work: Work<'a>) -> Result<Vec<&'a Disk>> {
@@ -143,31 +149,64 @@ pub(super) fn create_array(work: Work<'_>, level: Level, made: &Made) -> Result<
     array_of(&disks).map(|_| ())
 }
 
+/// Assembles the array, or lets udev do it: both may be at it early in a boot,
+/// and then each finds the other's disks busy for a moment.
 pub(super) fn assemble_array(work: Work<'_>, uuid: &str) -> Result<()> {
     let disks = disks(work)?;
-    on_all(&disks, |disk| Guard::open(disk, Access::Exclusive))?;
-    let devices: Vec<PathBuf> = disks.iter().map(|d| device(&d.name)).collect();
-    let devices: Vec<&Path> = devices.iter().map(PathBuf::as_path).collect();
-    let assembled = spawn::run(&tools::assemble_array(uuid, Path::new(ARRAY), &devices));
-    match (assembled, array_of(&disks)) {
-        (Ok(_), array) => array.map(|_| ()),
-        // udev was quicker.
-        (Err(_), Ok(_)) => Ok(()),
-        (Err(error), Err(_)) => Err(error),
+    let mut result = Ok(());
+    for _ in 0..ASSEMBLE_ATTEMPTS {
+        if is_running(&disks) {
+            return Ok(());
+        }
+        result = try_assemble(&disks, uuid);
+        if is_running(&disks) {
+            return Ok(());
+        }
+        let _ = observe::udev::wait_for_change(ASSEMBLE_WAIT);
     }
+    result.and(Err(anyhow!("array {uuid} did not start")))
 }
 
-/// The md device on exactly these disks, from sysfs.
-pub(super) fn array_of(disks: &[&Disk]) -> Result<String> {
+fn try_assemble(disks: &[&Disk], uuid: &str) -> Result<()> {
+    // What udev has put together only in part stands in the way.
+    if let Ok(partial) = holder_of(disks)
+        && !is_active(&partial)
+    {
+        spawn::run(&tools::stop_array(&device(&partial)))?;
+    }
+    on_all(disks, |disk| Guard::open(disk, Access::Exclusive))?;
+    let devices: Vec<PathBuf> = disks.iter().map(|d| device(&d.name)).collect();
+    let devices: Vec<&Path> = devices.iter().map(PathBuf::as_path).collect();
+    spawn::run(&tools::assemble_array(uuid, Path::new(ARRAY), &devices)).map(|_| ())
+}
+
+fn is_running(disks: &[&Disk]) -> bool {
+    array_of(disks).is_ok_and(|name| is_active(&name))
+}
+
+fn is_active(array: &str) -> bool {
+    let state = Path::new("/sys/class/block")
+        .join(array)
+        .join("md/array_state");
+    std::fs::read_to_string(state).is_ok_and(|s| !matches!(s.trim(), "inactive" | "clear"))
+}
+
+/// The md device that has the first of these disks.
+fn holder_of(disks: &[&Disk]) -> Result<String> {
     let first = disks.first().context("find the array of no disks")?;
     let holders = Path::new("/sys/class/block")
         .join(&first.name)
         .join("holders");
     let mut names = read_names(&holders)?;
     names.retain(|name| name.starts_with("md"));
-    let name = names
+    names
         .pop()
-        .with_context(|| format!("find the array on disk {}: there is none", first.identity()))?;
+        .with_context(|| format!("find the array on disk {}: there is none", first.identity()))
+}
+
+/// The md device on exactly these disks, from sysfs.
+pub(super) fn array_of(disks: &[&Disk]) -> Result<String> {
+    let name = holder_of(disks)?;
     let mut members = read_names(&Path::new("/sys/class/block").join(&name).join("slaves"))?;
     let mut wanted: Vec<&str> = disks.iter().map(|d| d.name.as_str()).collect();
     members.sort();

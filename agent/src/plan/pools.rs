@@ -130,16 +130,15 @@ fn adopt_array(
     });
 }
 
-/// The array that stands on these disks now.
-pub(super) fn assembled<'a>(
-    inventory: &'a Inventory,
-    members: &[(&Disk, &Member)],
-) -> Option<&'a Array> {
+/// The array that stands on these disks now. One that udev is still putting
+/// together, or could not start, does not count.
+fn assembled<'a>(inventory: &'a Inventory, members: &[(&Disk, &Member)]) -> Option<&'a Array> {
     let (disk, _) = members.first()?;
-    inventory
-        .arrays
-        .iter()
-        .find(|a| disk.holders.contains(&a.name))
+    inventory.arrays.iter().find(|array| {
+        disk.holders.contains(&array.name)
+            && array.size > 0
+            && !matches!(array.state.as_str(), "inactive" | "clear")
+    })
 }
 
 /// Two finished pools that want one mount point are for a person to decide.

@@ -260,6 +260,29 @@ fn a_claim_left_on_some_disks_of_a_finished_array_is_only_cleared() {
 }
 
 #[test]
+fn an_array_that_is_only_half_assembled_is_assembled_again() {
+    let mut disks = vec![instance_disk(1), instance_disk(2)];
+    for (slot, disk) in disks.iter_mut().enumerate() {
+        disk.content = Some(Content::Ours(member(u32::try_from(slot).unwrap(), 2, 0)));
+    }
+    disks[0].holders = vec!["md127".into()];
+    let mut inventory = node(disks);
+    inventory.arrays.push(Array {
+        name: "md127".into(),
+        dev: "9:127".into(),
+        level: String::new(),
+        state: "inactive".into(),
+        members: vec!["nvme1n1".into()],
+        size: 0,
+        uuid: Some("a".into()),
+        content: None,
+    });
+    let plan = plan(&Config::default(), &inventory);
+    assert!(plan.blockers.is_empty(), "{plan:?}");
+    assert!(matches!(steps(&plan)[0][0], Step::AssembleArray { .. }));
+}
+
+#[test]
 fn what_is_in_the_way_blocks_and_nothing_is_begun() {
     let mut inventory = node(vec![instance_disk(1)]);
     for (facts, word) in [
