@@ -110,6 +110,25 @@ fn node_name(name: &str) -> String {
     name.replace('!', "/")
 }
 
+/// How many disks a rule names, by a look that reads no content.
+///
+/// # Errors
+/// When /sys/block cannot be read.
+pub fn count_candidates(root: &Root, config: &Config) -> Result<usize> {
+    let tree = Tree::read(root)?;
+    let cloud = node::read(root).cloud;
+    let is_candidate = |disk: &Disk| {
+        matches!(
+            rules::judge(disk, cloud, config),
+            rules::Verdict::Candidate { .. }
+        )
+    };
+    Ok(disks::read(root, &tree)
+        .iter()
+        .filter(|d| is_candidate(d))
+        .count())
+}
+
 /// One disk as it is now, without its content and uses: for a last look before
 /// something that cannot be undone.
 ///

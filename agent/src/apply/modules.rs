@@ -9,20 +9,21 @@ use tracing::debug;
 use crate::config::{Config, Fs, Layout};
 use crate::spawn::{self, Argv};
 
-/// Starts loading. The kernel loads what is still missing by itself later, so
+/// Starts loading what a pool on so many disks needs. The kernel loads what is still missing by itself later, so
 /// a failure here is no more than a debug line.
 #[must_use]
-pub fn load_early(config: &Config) -> JoinHandle<()> {
+pub fn load_early(config: &Config, disks: usize) -> JoinHandle<()> {
     let filesystems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let name = match config.fs {
         Fs::Xfs => "xfs",
         Fs::Ext4 => "ext4",
     };
     let mut missing = Vec::new();
-    if !filesystems.lines().any(|line| line.trim() == name) {
+    if disks > 0 && !filesystems.lines().any(|line| line.trim() == name) {
         missing.push(name);
     }
     match config.layout {
+        _ if disks < 2 => {}
         Layout::Auto | Layout::Raid0 if !Path::new("/sys/module/raid0").exists() => {
             missing.push("raid0")
         }

@@ -12,6 +12,7 @@ use crate::config::{Config, OnFailure};
 use crate::inventory::Inventory;
 use crate::lock::{self, Lock};
 use crate::plan::{self, Plan};
+use crate::root::Root;
 use crate::{observe, output, services};
 
 /// How an apply ended.
@@ -25,7 +26,8 @@ pub(crate) struct Outcome {
 pub(crate) fn apply_once(config: &Config, patience: Duration, lock: &Path) -> Result<Outcome> {
     let _lock = Lock::take(lock, patience, "apply")?;
     services::start_left_stopped().unwrap_or_else(|e| warn!("{e:#}"));
-    let modules = apply::load_early(config);
+    let disks = observe::count_candidates(&Root::system(), config)?;
+    let modules = apply::load_early(config, disks);
     let (inventory, plan) = wait_for_disks(config)?;
     for note in &plan.notes {
         info!("{note}");
