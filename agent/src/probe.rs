@@ -83,6 +83,7 @@ fn probe(path: &Path, claims: Claims<'_>) -> Result<Content> {
         }
     };
     let under = recognise(&found);
+    let strange = found.iter().any(|s| !is_leftover(s));
     let mut findings: Vec<Finding> = found.into_iter().map(|s| s.finding).collect();
     match slot {
         ClaimSlot::Valid(mut claim) => {
@@ -92,6 +93,11 @@ fn probe(path: &Path, claims: Claims<'_>) -> Result<Content> {
                     offset: claim::offset(size),
                     label: None,
                 });
+                return Ok(Content::Foreign { findings });
+            }
+            // Somebody may have used the disk since: a claim excuses only what
+            // an attempt of ours can have left.
+            if strange {
                 return Ok(Content::Foreign { findings });
             }
             claim.under = under.map(Box::new);
@@ -124,6 +130,17 @@ fn probe(path: &Path, claims: Claims<'_>) -> Result<Content> {
     } else {
         Content::Foreign { findings }
     })
+}
+
+/// Whether an interrupted attempt of ours can have written this signature.
+fn is_leftover(found: &signature::Signature) -> bool {
+    match &found.member {
+        Some(member) => member.name == signature::ARRAY_NAME,
+        None => {
+            let ours = found.finding.label.as_deref().is_some_and(is_our_label);
+            matches!(found.finding.what.as_str(), "xfs" | "ext4") && ours
+        }
+    }
 }
 
 /// Whether the only signature is one that instore makes.
@@ -232,6 +249,27 @@ mod tests {
         assert_eq!(content(file.path(), "").word(), "Foreign");
         claim::clear(file.as_file(), 8 * MIB).unwrap();
         assert_eq!(content(file.path(), "AWS1/1"), Content::Empty);
+    }
+
+    #[test]
+    fn a_claim_does_not_excuse_somebody_elses_signature() {
+        let file = image(8 * MIB);
+        let claim = Claim {
+            pool_uuid: "p".into(),
+            disk: "d".into(),
+            disks: vec!["d".into()],
+            under: None,
+        };
+        claim::write(file.as_file(), 8 * MIB, &claim).unwrap();
+        file.as_file().write_all_at(b"SWAPSPACE2", 4086).unwrap();
+        file.as_file()
+            .write_all_at(&[1, 0, 0, 0, 255], 1024)
+            .unwrap();
+        file.as_file()
+            .write_all_at(b"LUKS\xba\xbe\x00\x01", 0)
+            .unwrap();
+        let found = content(file.path(), "d");
+        assert_eq!(found.word(), "Foreign", "{found:?}");
     }
 
     #[test]

@@ -43,27 +43,39 @@ impl Host for Machine {
         let at = &work.pool.at;
         let paths: Vec<&Path> = dirs.iter().map(PathBuf::as_path).collect();
         services::with_stopped(&paths, || {
-            let mut done: Vec<&Path> = Vec::new();
+            let mut fresh: Vec<&Path> = Vec::new();
             for dir in &paths {
-                if let Err(error) = bind_one(at, dir) {
-                    // All or none: consumers expect them to be in one place.
-                    for dir in done.iter().rev() {
-                        if let Err(again) = mounting::unmount(dir) {
-                            warn!("put {} back: {again:#}", dir.display());
-                        }
-                    }
+                // A copy of an earlier run is the only current one: it stays,
+                // whatever happens here.
+                let known = carry::exists(&carry::bind_source(at, dir))?;
+                if !known {
+                    fresh.push(dir);
+                }
+                if let Err(error) = bind_one(at, dir, known) {
+                    put_back(at, &fresh);
                     return Err(error);
                 }
-                done.push(dir);
             }
             Ok(())
         })
     }
 }
 
-fn bind_one(pool: &Path, dir: &Path) -> Result<()> {
+/// Takes fresh binds back, all or none: consumers expect them in one place. The
+/// copies go too, or the next run would take them for the current content.
+fn put_back(pool: &Path, fresh: &[&Path]) {
+    for dir in fresh.iter().rev() {
+        let undone = mounting::unmount(dir)
+            .and_then(|()| carry::remove_tree(&carry::bind_source(pool, dir)));
+        if let Err(error) = undone {
+            warn!("put {} back: {error:#}", dir.display());
+        }
+    }
+}
+
+fn bind_one(pool: &Path, dir: &Path, known: bool) -> Result<()> {
     let source = carry::bind_source(pool, dir);
-    if carry::exists(&source)? {
+    if known {
         info!("bind {}: the pool has its content already", dir.display());
     } else {
         let carried = carry::carry(dir, &source)?;
@@ -136,23 +148,31 @@ fn mount(work: Work<'_>) -> Result<()> {
     };
     let at = work.pool.at.as_path();
     let stage = Path::new(STAGE).join(&work.pool.label);
-    if is_mounted(at)? || !has_content(at)? {
-        mounting::mount_device(source, at)?;
-        fault::boundary("mounted");
-        if !carry::is_ready(at) {
-            carry::mark_ready(at)?;
-        }
+    if is_mounted(at)? {
+        // A run that was killed left only the staging mount to take away.
+    } else if has_content(at)? {
+        services::with_stopped(&[at], || stage_and_mount(source, at, &stage))?;
     } else {
-        services::with_stopped(&[at], || {
-            mounting::mount_device(source, &stage)?;
-            fault::boundary("staged");
-            if carry::is_ready(&stage) {
-                warn!(
-                    "{} has content below the pool that is mounted over it; it stays there, hidden",
-                    at.display()
-                );
-            } else {
-                let carried = carry::carry_into_root(at, &stage)?;
+        stage_and_mount(source, at, &stage)?;
+    }
+    mounting::unmount(&stage)
+}
+
+/// The pool is seen at its place only when it is ready, so whoever finds it
+/// mounted there needs to do nothing more.
+fn stage_and_mount(source: Source<'_>, at: &Path, stage: &Path) -> Result<()> {
+    let work = || {
+        mounting::mount_device(source, stage)?;
+        fault::boundary("staged");
+        match (carry::is_ready(stage), has_content(at)?) {
+            (true, false) => {}
+            (false, false) => carry::mark_ready(stage)?,
+            (true, true) => warn!(
+                "{} has content below the pool that is mounted over it; it stays there, hidden",
+                at.display()
+            ),
+            (false, true) => {
+                let carried = carry::carry_into_root(at, stage)?;
                 info!(
                     "{}: carried {} entries, {} bytes over",
                     at.display(),
@@ -160,16 +180,14 @@ fn mount(work: Work<'_>) -> Result<()> {
                     carried.bytes
                 );
             }
-            mounting::mount_device(source, at)?;
-            fault::boundary("mounted");
-            Ok(())
-        })
-        .inspect_err(|_| {
-            let _ = mounting::unmount(&stage);
-        })?;
-    }
-    mounting::unmount(&stage)?;
-    Ok(())
+        }
+        mounting::mount_device(source, at)?;
+        fault::boundary("mounted");
+        Ok(())
+    };
+    work().inspect_err(|_| {
+        let _ = mounting::unmount(stage);
+    })
 }
 
 fn is_mounted(at: &Path) -> Result<bool> {

@@ -25,7 +25,6 @@ pub(crate) struct Outcome {
 /// Observes, plans and applies under the lock.
 pub(crate) fn apply_once(config: &Config, patience: Duration, lock: &Path) -> Result<Outcome> {
     let _lock = Lock::take(lock, patience, "apply")?;
-    services::start_left_stopped().unwrap_or_else(|e| warn!("{e:#}"));
     let disks = observe::count_candidates(&Root::system(), config)?;
     let modules = apply::load_early(config, disks);
     let (inventory, plan) = wait_for_disks(config)?;
@@ -65,6 +64,9 @@ pub(crate) fn apply_once(config: &Config, patience: Duration, lock: &Path) -> Re
             );
         }
     }
+    // Not earlier: what was carried over must not change again before it is
+    // bound. Work on the same directories has started them by now.
+    services::start_left_stopped()?;
     // The process must not end before its helper: a unit would kill modprobe.
     let _ = modules.join();
     let code = if plan.refused().next().is_some() {
