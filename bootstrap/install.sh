@@ -217,7 +217,7 @@ if [ "$start" = yes ]; then
     [ "$live" = yes ] || die 1 "--start: systemd does not run here"
     if systemctl is-active --quiet "$unit"; then
         # Restarting the unit would restart whatever requires it.
-        "$target" apply
+        "$target" apply --boot
     elif ! systemctl start "$unit"; then
         journalctl --unit "$unit" --boot --no-pager --lines 50 >&2 || true
         die 1 "$unit failed; what it said is above"

@@ -111,12 +111,15 @@ pub fn plan(config: &Config, inventory: &Inventory) -> Plan {
     pools::plan(config, inventory, sorted, &mut plan);
     targets::plan(config, inventory, &mut plan);
     if plan.pools.is_empty() && plan.blockers.is_empty() {
-        let sentence = "no ephemeral disk to use on this node";
+        let sentence = match plan.refused().count() {
+            0 => "no ephemeral disk to use on this node".to_owned(),
+            refused => format!("no ephemeral disk to use on this node: {refused} refused"),
+        };
         if config.require_disks {
             plan.blockers
                 .push(format!("{sentence}, and disks are required"));
         } else {
-            plan.notes.push(sentence.into());
+            plan.notes.push(sentence);
         }
     }
     if !plan.blockers.is_empty() {

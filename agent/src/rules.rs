@@ -59,6 +59,9 @@ const NETWORK: &[&str] = &[
     "MSFT NVMe Accelerator v1.0",
     "Alibaba Cloud Elastic Block Storage",
     "PersistentDisk",
+    // Azure's managed disks and Oracle's block volumes, over SCSI.
+    "Virtual Disk",
+    "BlockVolume",
 ];
 
 /// Judges a disk by what it is.
@@ -79,19 +82,23 @@ pub fn judge(disk: &Disk, cloud: Cloud, config: &Config) -> Verdict {
     if config.deny.iter().any(|rule| matches(rule, disk)) {
         return refused("a deny rule of the configuration names it");
     }
+    if disk.serial.is_empty() {
+        return refused("it has no serial, so it cannot be told from another disk");
+    }
     let network = NETWORK.contains(&disk.model.as_str());
-    for rule in &config.allow {
-        if !matches(rule, disk) {
-            continue;
-        }
-        if network && rule.serial.is_none() {
-            return refused(
-                "a network volume; an allow rule must name this one volume by its serial",
-            );
-        }
+    let mut rules = config
+        .allow
+        .iter()
+        .filter(|rule| matches(rule, disk))
+        .peekable();
+    let matched = rules.peek().is_some();
+    if rules.any(|rule| !network || rule.serial.is_some()) {
         return Verdict::Candidate {
             why: "an allow rule of the configuration names it".into(),
         };
+    }
+    if matched {
+        return refused("a network volume; an allow rule must name this one volume by its serial");
     }
     if network {
         return refused("a network volume: its data outlives the node");
@@ -291,6 +298,21 @@ mod tests {
         let by_serial = format!("[[allow]]\nserial = {:?}\n", volume.serial);
         assert!(accepted(&volume, Cloud::Aws, &by_serial));
         assert!(!accepted(&ebs(3), Cloud::Aws, &by_serial));
+        // Whichever rule comes first.
+        assert!(accepted(
+            &volume,
+            Cloud::Aws,
+            &format!("{by_model}{by_serial}")
+        ));
+    }
+
+    #[test]
+    fn a_disk_without_a_serial_is_nobodys() {
+        let one = Disk {
+            serial: String::new(),
+            ..instance_disk(1)
+        };
+        assert!(why_not(&one, "").contains("no serial"));
     }
 
     #[test]

@@ -191,28 +191,29 @@ fn is_active(array: &str) -> bool {
     std::fs::read_to_string(state).is_ok_and(|s| !matches!(s.trim(), "inactive" | "clear"))
 }
 
-/// The md device that has the first of these disks.
+/// The md device that has any of these disks.
 fn holder_of(disks: &[&Disk]) -> Result<String> {
-    let first = disks.first().context("find the array of no disks")?;
-    let holders = Path::new("/sys/class/block")
-        .join(&first.name)
-        .join("holders");
-    let mut names = read_names(&holders)?;
-    names.retain(|name| name.starts_with("md"));
-    names
-        .pop()
-        .with_context(|| format!("find the array on disk {}: there is none", first.identity()))
+    for disk in disks {
+        let holders = Path::new("/sys/class/block")
+            .join(&disk.name)
+            .join("holders");
+        let mut names = read_names(&holders)?;
+        names.retain(|name| name.starts_with("md"));
+        if let Some(name) = names.pop() {
+            return Ok(name);
+        }
+    }
+    Err(anyhow!("find the array of the pool: no disk is in one"))
 }
 
-/// The md device on exactly these disks, from sysfs.
+/// The md device on these disks and no others, from sysfs. A RAID10 may have
+/// lost one.
 pub(super) fn array_of(disks: &[&Disk]) -> Result<String> {
     let name = holder_of(disks)?;
-    let mut members = read_names(&Path::new("/sys/class/block").join(&name).join("slaves"))?;
-    let mut wanted: Vec<&str> = disks.iter().map(|d| d.name.as_str()).collect();
-    members.sort();
-    wanted.sort_unstable();
+    let members = read_names(&Path::new("/sys/class/block").join(&name).join("slaves"))?;
+    let wanted: Vec<&str> = disks.iter().map(|d| d.name.as_str()).collect();
     ensure!(
-        members == wanted,
+        members.iter().all(|m| wanted.contains(&m.as_str())),
         "array {name} is made of {members:?}, not of {wanted:?}"
     );
     Ok(name)

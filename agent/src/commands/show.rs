@@ -74,11 +74,13 @@ pub(super) fn show_plan(
         Output::Table => print(&output::plan(&plan))?,
         Output::Json => print_json(&plan)?,
     }
-    Ok(if plan.blockers.is_empty() {
-        exit::FINE
-    } else {
-        exit::REFUSED
-    })
+    Ok(
+        if plan.blockers.is_empty() && plan.refused().next().is_none() {
+            exit::FINE
+        } else {
+            exit::REFUSED
+        },
+    )
 }
 
 /// The configuration of the other machine, unless flags here say otherwise.

@@ -67,6 +67,13 @@ fn why_not(disk: &Disk, inventory: &Inventory) -> Option<String> {
             owner.name, owner.evidence
         ));
     }
+    let twin = |other: &&Disk| other.name != disk.name && other.identity() == disk.identity();
+    if let Some(twin) = inventory.disks.iter().find(twin) {
+        return Some(format!(
+            "{} has the same serial: are they one disk?",
+            twin.name
+        ));
+    }
     if disk.read_only {
         return Some("it is read-only".into());
     }
@@ -126,16 +133,21 @@ fn foreign_holder(disk: &Disk, inventory: &Inventory, uuid: &str) -> Option<Stri
 
 /// Whether all members of an array are disks of ours with this pool's UUID.
 fn holds_only(array: &Array, inventory: &Inventory, uuid: &str) -> bool {
-    array.members.iter().all(|name| {
-        inventory.disks.iter().any(|d| {
-            d.name == *name
-                && match &d.content {
-                    Some(Content::Ours(Ours::Member(m))) => m.array_uuid == uuid,
-                    Some(Content::Ours(Ours::Claimed(c))) => c.pool_uuid == uuid,
-                    _ => false,
-                }
+    let all = |fits: fn(&Ours, &str) -> bool| {
+        array.members.iter().all(|name| {
+            inventory.disks.iter().any(|d| {
+                d.name == *name
+                    && matches!(&d.content, Some(Content::Ours(ours)) if fits(ours, uuid))
+            })
         })
-    })
+    };
+    let of_this_pool = |ours: &Ours, uuid: &str| match ours {
+        Ours::Member(member) => member.array_uuid == uuid,
+        Ours::Claimed(claim) => claim.pool_uuid == uuid,
+        Ours::Filesystem(_) => false,
+    };
+    // Claimed all of them, if for different attempts: nothing was ever mounted.
+    all(of_this_pool) || all(|ours, _| matches!(ours, Ours::Claimed(_)))
 }
 
 /// A claim means: this pool was never mounted. When another disk of the pool

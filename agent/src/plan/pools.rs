@@ -133,9 +133,10 @@ fn adopt_array(
 /// The array that stands on these disks now. One that udev is still putting
 /// together, or could not start, does not count.
 fn assembled<'a>(inventory: &'a Inventory, members: &[(&Disk, &Member)]) -> Option<&'a Array> {
-    let (disk, _) = members.first()?;
     inventory.arrays.iter().find(|array| {
-        disk.holders.contains(&array.name)
+        members
+            .iter()
+            .any(|(disk, _)| disk.holders.contains(&array.name))
             && array.size > 0
             && !matches!(array.state.as_str(), "inactive" | "clear")
     })
@@ -232,7 +233,12 @@ fn make(config: &Config, inventory: &Inventory, sorted: &Sorted<'_>, plan: &mut 
             );
         }
         if blank.iter().any(|d| d.size != first.size) {
-            plan.notes.push("the disks differ in size: the array wastes some of the larger ones, or is slower at its end".into());
+            // The end of a smaller disk would lie in the middle of the array.
+            return refuse(
+                blank,
+                plan,
+                "the disks differ in size, and an array wants equal ones: choose layout each, or deny some",
+            );
         }
     }
     add(config, inventory, sorted, LABEL, level, blank, plan);

@@ -78,17 +78,17 @@ fn top_mount<'a>(inventory: &'a Inventory, at: &Path) -> Option<&'a Mount> {
 
 /// The device number of a pool that is there already.
 fn device_of<'a>(inventory: &'a Inventory, pool: &PoolPlan) -> Option<&'a str> {
-    let name = &pool.disks.first()?.name;
-    let disk = inventory.disks.iter().find(|d| d.name == *name)?;
+    let is_member = |name: &str| pool.disks.iter().any(|d| d.name == name);
+    let mut disks = inventory.disks.iter().filter(|d| is_member(&d.name));
     if pool.steps.iter().any(|s| matches!(s, Step::Claim)) {
         return None;
     }
     match pool.level {
-        None => Some(disk.dev.as_str()),
+        None => disks.next().map(|disk| disk.dev.as_str()),
         Some(_) => inventory
             .arrays
             .iter()
-            .find(|a| disk.holders.contains(&a.name))
+            .find(|a| disks.clone().any(|disk| disk.holders.contains(&a.name)))
             .map(|a| a.dev.as_str()),
     }
 }
