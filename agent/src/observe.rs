@@ -129,6 +129,31 @@ pub fn count_candidates(root: &Root, config: &Config) -> Result<usize> {
         .count())
 }
 
+/// Whether the kernel has looked at every NVMe controller of the PCI bus: each
+/// is live and shows a namespace. Controllers are scanned one by one, and a
+/// pool that is made in between would lack disks for ever.
+#[must_use]
+pub fn nvme_is_settled(root: &Root) -> bool {
+    /// PCI class of NVMe controllers: mass storage, non-volatile memory, NVMe.
+    const NVME_CLASS: &str = "0x010802";
+    let devices = root.join("/sys/bus/pci/devices");
+    let is_scanned = |device: &std::path::Path| {
+        let controllers = device.join("nvme");
+        read::names(&controllers).iter().any(|name| {
+            let controller = controllers.join(name);
+            let live = read::attribute(&controller.join("state")).as_deref() == Some("live");
+            live && read::names(&controller)
+                .iter()
+                .any(|entry| entry.starts_with("nvme"))
+        })
+    };
+    read::names(&devices)
+        .iter()
+        .map(|name| devices.join(name))
+        .filter(|device| read::attribute(&device.join("class")).as_deref() == Some(NVME_CLASS))
+        .all(|device| is_scanned(&device))
+}
+
 /// One disk as it is now, without its content and uses: for a last look before
 /// something that cannot be undone.
 ///
@@ -140,4 +165,29 @@ pub fn look_again(root: &Root, name: &str) -> Result<Disk> {
         .into_iter()
         .find(|disk| disk.name == name)
         .with_context(|| format!("find disk {name}: it is gone"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_controller_without_a_live_namespace_is_not_settled() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::at(dir.path());
+        assert!(nvme_is_settled(&root), "no PCI at all");
+        let device = root.join("/sys/bus/pci/devices/0000:00:04.0");
+        fs::create_dir_all(device.join("nvme/nvme0")).unwrap();
+        fs::write(device.join("class"), "0x020000\n").unwrap();
+        assert!(nvme_is_settled(&root), "a network card");
+        fs::write(device.join("class"), "0x010802\n").unwrap();
+        fs::write(device.join("nvme/nvme0/state"), "live\n").unwrap();
+        assert!(!nvme_is_settled(&root), "no namespace");
+        fs::create_dir(device.join("nvme/nvme0/nvme0n1")).unwrap();
+        assert!(nvme_is_settled(&root));
+        fs::write(device.join("nvme/nvme0/state"), "connecting\n").unwrap();
+        assert!(!nvme_is_settled(&root), "not live");
+    }
 }

@@ -23,6 +23,8 @@ pub struct Plan {
     pub pools: Vec<PoolPlan>,
     /// Node directories to bind, after the pools are mounted.
     pub binds: Vec<PathBuf>,
+    /// UUIDs of arrays of ours that lack a disk now: it may still appear.
+    pub incomplete: Vec<String>,
     /// Why nothing can be done until a person decides. Empty when fine.
     pub blockers: Vec<String>,
     /// Worth knowing, and no reason to stop.

@@ -9,9 +9,9 @@ use tracing::{error, info, warn};
 use crate::apply::{self, Host as _, Machine};
 use crate::cli::exit;
 use crate::config::{Config, OnFailure};
-use crate::inventory::Inventory;
+use crate::inventory::{Content, Inventory};
 use crate::lock::{self, Lock};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Step};
 use crate::root::Root;
 use crate::{observe, output, services};
 
@@ -77,17 +77,53 @@ pub(crate) fn apply_once(config: &Config, patience: Duration, lock: &Path) -> Re
     Ok(Outcome { code, plan })
 }
 
+/// A disk that appears or is let go of within this time takes part in a pool
+/// that is made now; later ones never do.
+const SETTLE: Duration = Duration::from_secs(2);
+/// The data of an array that lacks a disk is worth more patience.
+const SETTLE_ARRAY: Duration = Duration::from_secs(5);
+
 fn wait_for_disks(config: &Config) -> Result<(Inventory, Plan)> {
-    let end = Instant::now() + Duration::from_secs(config.wait_seconds);
+    let begin = Instant::now();
     loop {
         let inventory = Machine.observe(config)?;
         let plan = plan::plan(config, &inventory);
-        let left = end.saturating_duration_since(Instant::now());
-        if !plan.pools.is_empty() || left.is_zero() {
+        let (patience, what) = patience(config, &inventory, &plan);
+        let left = patience.saturating_sub(begin.elapsed());
+        if left.is_zero() {
             return Ok((inventory, plan));
         }
-        info!("no ephemeral disk yet; wait up to {} s", left.as_secs());
+        info!("{what}; wait up to {} ms", left.as_millis());
         let _ = observe::udev::wait_for_change(left);
+    }
+}
+
+/// How long to wait for a better plan than this one, and why.
+fn patience(config: &Config, inventory: &Inventory, plan: &Plan) -> (Duration, &'static str) {
+    let makes = plan
+        .pools
+        .iter()
+        .any(|pool| pool.steps.contains(&Step::Claim));
+    let held = plan.refused().any(|refused| {
+        let disk = inventory.disks.iter().find(|d| d.name == refused.name);
+        matches!(
+            disk.and_then(|d| d.content.as_ref()),
+            Some(Content::Empty | Content::Ours(_))
+        )
+    });
+    if !plan.incomplete.is_empty() {
+        (SETTLE_ARRAY, "an array lacks a disk")
+    } else if held && inventory.owners.is_empty() {
+        (SETTLE, "somebody holds an empty disk")
+    } else if makes && !observe::nvme_is_settled(&Root::system()) {
+        (SETTLE, "not every NVMe controller shows a disk yet")
+    } else if plan.pools.is_empty() {
+        (
+            Duration::from_secs(config.wait_seconds),
+            "no ephemeral disk yet",
+        )
+    } else {
+        (Duration::ZERO, "")
     }
 }
 

@@ -87,6 +87,7 @@ fn adopt_array(
     if members.len() < wanted
         && (level == Level::Raid0 || assembled.is_none() && members.len() + 1 < wanted)
     {
+        plan.incomplete.push(uuid.to_owned());
         plan.blockers.push(format!(
             "array {uuid} needs {wanted} disks and {} are here ({}): its data is lost unless the others come back; to start over: instore wipe each of them",
             members.len(),
