@@ -182,8 +182,6 @@ pub struct Claim {
     pub pool_uuid: String,
     /// Serial and namespace of the disk that carries the claim.
     pub disk: String,
-    /// Serials and namespaces of all disks of the pool.
-    pub disks: Vec<String>,
     /// What the disk reads as besides the claim, when it is already complete.
     #[serde(default)]
     pub under: Option<Box<Ours>>,

@@ -79,7 +79,7 @@ fn probe(path: &Path, claims: Claims<'_>) -> Result<Content> {
     let slot = match claims {
         Claims::Ignored => ClaimSlot::Absent,
         Claims::Of(_) | Claims::OfAnyone => {
-            claim::read(&file, size).with_context(|| format!("read the last block of {shown}"))?
+            claim::read(&file, size).with_context(|| format!("read the claim on {shown}"))?
         }
     };
     let under = recognise(&found);
@@ -90,7 +90,7 @@ fn probe(path: &Path, claims: Claims<'_>) -> Result<Content> {
             if matches!(claims, Claims::Of(identity) if identity != claim.disk) {
                 findings.push(Finding {
                     what: format!("claim by instore for another disk ({})", claim.disk),
-                    offset: claim::offset(size),
+                    offset: claim::place(size).start,
                     label: None,
                 });
                 return Ok(Content::Foreign { findings });
@@ -105,7 +105,7 @@ fn probe(path: &Path, claims: Claims<'_>) -> Result<Content> {
         }
         ClaimSlot::Damaged => findings.push(Finding {
             what: "damaged claim by instore".into(),
-            offset: claim::offset(size),
+            offset: claim::place(size).start,
             label: None,
         }),
         ClaimSlot::Absent => match under {
@@ -237,7 +237,6 @@ mod tests {
         let claim = Claim {
             pool_uuid: "11111111-2222-3333-4444-555555555555".into(),
             disk: "AWS1/1".into(),
-            disks: vec!["AWS1/1".into()],
             under: None,
         };
         claim::write(file.as_file(), 8 * MIB, &claim).unwrap();
@@ -257,7 +256,6 @@ mod tests {
         let claim = Claim {
             pool_uuid: "p".into(),
             disk: "d".into(),
-            disks: vec!["d".into()],
             under: None,
         };
         claim::write(file.as_file(), 8 * MIB, &claim).unwrap();

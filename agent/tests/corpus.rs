@@ -22,6 +22,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use instore::inventory::Claim;
+use instore::probe::claim;
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -106,6 +108,32 @@ fn every_kind_is_refused_with_its_reason_and_left_as_it_is() {
         }
     }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+/// A claim says that the disk was empty once: it excuses what instore may have
+/// left there since, and nobody else's signature.
+#[test]
+fn a_valid_claim_excuses_no_signature_of_others() {
+    let mut excused = Vec::new();
+    for fixture in fixture::all() {
+        if !fixture.has_signature() {
+            continue;
+        }
+        let dir = TempDir::new().unwrap();
+        let path = fixture.materialise(dir.path());
+        let file = File::options().write(true).open(&path).unwrap();
+        let claim = Claim {
+            pool_uuid: "11111111-2222-3333-4444-555555555555".into(),
+            disk: "AWS1/1".into(),
+            under: None,
+        };
+        claim::write(&file, fixture.size, &claim).unwrap();
+        let (code, told) = probe_one(&path);
+        if told.content != "Foreign" || code != Some(3) {
+            excused.push(format!("{} ({}): {told:?}", fixture.kind, fixture.how));
+        }
+    }
+    assert!(excused.is_empty(), "{}", excused.join("\n"));
 }
 
 #[test]

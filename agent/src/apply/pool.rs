@@ -71,12 +71,10 @@ pub(super) fn claim(work: Work<'_>, made: &mut Made) -> Result<()> {
         guard.expect(disk.content.as_ref())?;
         Ok(guard)
     })?;
-    let identities: Vec<String> = disks.iter().map(|d| d.identity()).collect();
     for (guard, disk) in guards.iter().zip(&disks) {
         let claim = Claim {
             pool_uuid: uuid.clone(),
             disk: disk.identity(),
-            disks: identities.clone(),
             under: None,
         };
         claim::write(guard.file(), guard.size(), &claim)?;
@@ -95,11 +93,16 @@ pub(super) fn claim(work: Work<'_>, made: &mut Made) -> Result<()> {
 /// Takes the headers of an unfinished attempt away, all but the claim.
 fn clear_edges(guard: &Guard) -> Result<()> {
     let zeroes = vec![0; usize::try_from(TAIL)?];
-    let tail = claim::offset(guard.size());
-    guard.file().write_all_at(&zeroes, 0)?;
-    guard
-        .file()
-        .write_all_at(&zeroes, tail.saturating_sub(TAIL))?;
+    let clear = |from: u64, to: u64| {
+        let length = usize::try_from(to.saturating_sub(from))?;
+        let zeroes = zeroes.get(..length).context("clear more than an edge")?;
+        guard.file().write_all_at(zeroes, from)?;
+        anyhow::Ok(())
+    };
+    let slot = claim::place(guard.size());
+    clear(0, TAIL.min(slot.start))?;
+    clear(slot.start.saturating_sub(TAIL / 2), slot.start)?;
+    clear(slot.end, guard.size())?;
     guard.file().sync_all()?;
     Ok(())
 }

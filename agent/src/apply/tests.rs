@@ -77,7 +77,6 @@ impl Host for Model {
         });
         match step {
             Step::Claim => {
-                let all: Vec<String> = work.pool.disks.iter().map(|d| d.identity.clone()).collect();
                 for wanted in &work.pool.disks {
                     self.survive()?;
                     let disk = state
@@ -94,7 +93,6 @@ impl Host for Model {
                     disk.content = Some(Content::Ours(Ours::Claimed(Claim {
                         pool_uuid: "a".into(),
                         disk: disk.identity(),
-                        disks: all.clone(),
                         under: None,
                     })));
                 }

@@ -161,10 +161,9 @@ fn place_claimed<'a>(
     plan: &mut Plan,
 ) {
     let uuid = claim.pool_uuid.as_str();
-    let mates_done = inventory.disks.iter().any(|d| {
-        claim.disks.contains(&d.identity())
-            && matches!(&d.content, Some(Content::Ours(Ours::Member(m))) if m.array_uuid == uuid)
-    });
+    let mates_done = inventory.disks.iter().any(
+        |d| matches!(&d.content, Some(Content::Ours(Ours::Member(m))) if m.array_uuid == uuid),
+    );
     if mates_done {
         match claim.under.as_deref() {
             Some(Ours::Member(member)) if member.array_uuid == uuid => {

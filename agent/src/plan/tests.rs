@@ -34,12 +34,11 @@ fn member(slot: u32, raid_disks: u32, level: i32) -> Ours {
     })
 }
 
-fn claimed(disk: &Disk, all: &[&Disk], under: Option<Ours>) -> Disk {
+fn claimed(disk: &Disk, under: Option<Ours>) -> Disk {
     Disk {
         content: Some(Content::Ours(Ours::Claimed(Claim {
             pool_uuid: "a".into(),
             disk: disk.identity(),
-            disks: all.iter().map(|d| d.identity()).collect(),
             under: under.map(Box::new),
         }))),
         ..disk.clone()
@@ -215,10 +214,7 @@ fn two_pools_for_one_place_are_for_a_person_to_decide() {
 #[test]
 fn a_claim_on_every_disk_means_start_over() {
     let (a, b) = (instance_disk(1), instance_disk(2));
-    let mut disks = vec![
-        claimed(&a, &[&a, &b], Some(member(0, 2, 0))),
-        claimed(&b, &[&a, &b], None),
-    ];
+    let mut disks = vec![claimed(&a, Some(member(0, 2, 0))), claimed(&b, None)];
     for disk in &mut disks {
         disk.holders = vec!["md127".into()];
         disk.uses = vec!["opened exclusively".into()];
@@ -247,7 +243,7 @@ fn a_claim_left_on_some_disks_of_a_finished_array_is_only_cleared() {
         content: Some(Content::Ours(member(0, 2, 0))),
         ..a.clone()
     };
-    let left = claimed(&b, &[&a, &b], Some(member(1, 2, 0)));
+    let left = claimed(&b, Some(member(1, 2, 0)));
     let plan = plan(&Config::default(), &node(vec![done, left]));
     let steps = steps(&plan);
     assert!(

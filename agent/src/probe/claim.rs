@@ -1,9 +1,11 @@
-//! The claim: a record in the last 4 KiB of a disk while a pool is being made
-//! on it. It says that the disk was empty and that nothing was mounted from it
-//! yet, so that a half-made filesystem can be told from somebody's data after
-//! a crash. It lies behind the end of every filesystem that instore makes.
+//! The claim: a record near the end of a disk while a pool is being made on it.
+//! It says that the disk was empty and that nothing was mounted from it yet, so
+//! that a half-made filesystem can be told from somebody's data after a crash.
+//! It lies behind the end of every filesystem that instore makes, and before
+//! what mkfs clears at the end of a device.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,14 +13,21 @@ use sha2::{Digest as _, Sha256};
 
 use crate::inventory::Claim;
 
-/// One block of any disk, so that it is written whole or not at all.
+/// One block, whatever the disk's own block size.
 const SLOT: u64 = 4096;
+/// How far before the end of the disk the slot begins. mkfs.xfs zeroes the last
+/// 128 KiB of its device, and an array may end one chunk (256 KiB) before its
+/// disks do; filesystems of ours end a MiB before the end.
+const FROM_END: u64 = 512 << 10;
 const SLOT_BYTES: usize = 4096;
 const MAGIC: &[u8] = b"INSTORE-CLAIM-1\n";
+/// The smallest block of a disk: what fits is written whole or not at all, so a
+/// power cut leaves a claim or none.
+const SECTOR: usize = 512;
 /// Magic, then the length of the JSON (u16, little endian), then its SHA-256.
 const HEADER: usize = MAGIC.len() + 2 + 32;
 
-/// What the last block holds.
+/// What the slot holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimSlot {
     Absent,
@@ -29,8 +38,9 @@ pub enum ClaimSlot {
 
 /// Where the claim of a disk of this size is.
 #[must_use]
-pub fn offset(size: u64) -> u64 {
-    (size / SLOT).saturating_sub(1) * SLOT
+pub fn place(size: u64) -> Range<u64> {
+    let start = size.saturating_sub(FROM_END) / SLOT * SLOT;
+    start..start + SLOT
 }
 
 /// Reads the slot.
@@ -38,11 +48,11 @@ pub fn offset(size: u64) -> u64 {
 /// # Errors
 /// When the device cannot be read.
 pub fn read(file: &File, size: u64) -> Result<ClaimSlot> {
-    if size < SLOT {
+    if size < FROM_END {
         return Ok(ClaimSlot::Absent);
     }
     let mut block = [0; SLOT_BYTES];
-    file.read_exact_at(&mut block, offset(size))?;
+    file.read_exact_at(&mut block, place(size).start)?;
     Ok(parse(&block))
 }
 
@@ -69,14 +79,13 @@ pub fn write(file: &File, size: u64, claim: &Claim) -> Result<()> {
         ..claim.clone()
     })?;
     ensure!(
-        HEADER + json.len() <= SLOT_BYTES,
-        "claim disk {}: the record of {} disks does not fit into {SLOT} bytes",
-        claim.disk,
-        claim.disks.len()
+        HEADER + json.len() <= SECTOR,
+        "claim disk {}: its serial is too long for a record of {SECTOR} bytes",
+        claim.disk
     );
     ensure!(
-        size >= SLOT,
-        "claim disk {}: it is smaller than {SLOT} bytes",
+        size >= FROM_END,
+        "claim disk {}: it is smaller than {FROM_END} bytes",
         claim.disk
     );
     let mut block = Vec::with_capacity(SLOT_BYTES);
@@ -97,7 +106,7 @@ pub fn clear(file: &File, size: u64) -> Result<()> {
 }
 
 fn store(file: &File, size: u64, block: &[u8]) -> Result<()> {
-    file.write_all_at(block, offset(size))?;
+    file.write_all_at(block, place(size).start)?;
     file.sync_all()?;
     Ok(())
 }
@@ -105,26 +114,91 @@ fn store(file: &File, size: u64, block: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Fs;
+    use crate::mounting::Quota;
+    use crate::spawn;
+    use crate::tools::{self, Geometry, Leftovers, Mkfs, Version};
+
+    const SIZE: u64 = 1 << 20;
+
+    fn any() -> Claim {
+        Claim {
+            pool_uuid: "11111111-2222-3333-4444-555555555555".into(),
+            disk: "AWS1/1".into(),
+            under: None,
+        }
+    }
+
+    /// mkfs clears both ends of its device; a claim that it took away would make
+    /// a filesystem cut short look finished.
+    #[test]
+    fn a_claim_outlives_mkfs_and_is_outlived_by_the_filesystem() {
+        for fs in [Fs::Xfs, Fs::Ext4] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            let size = (320 << 20) + 12_345;
+            file.as_file().set_len(size).unwrap();
+            write(file.as_file(), size, &any()).unwrap();
+            let made = spawn::run(&tools::mkfs(&Mkfs {
+                fs,
+                device: file.path(),
+                label: "instore",
+                uuid: &any().pool_uuid,
+                geometry: Geometry {
+                    size: size - (1 << 20),
+                    stripes: None,
+                },
+                kernel: Version(6, 1),
+                xfsprogs: Version(5, 10),
+                quota: Quota::On,
+                leftovers: Leftovers::Ours,
+            }));
+            made.unwrap();
+            assert_eq!(
+                read(file.as_file(), size).unwrap(),
+                ClaimSlot::Valid(any()),
+                "{fs}"
+            );
+            clear(file.as_file(), size).unwrap();
+            let check: &[&str] = match fs {
+                Fs::Xfs => &["xfs_repair", "-n"],
+                Fs::Ext4 => &["e2fsck", "-fn"],
+            };
+            let path = file.path().display().to_string();
+            let argv = [check, &[path.as_str()]].concat();
+            spawn::run(&spawn::Argv::new(&argv)).unwrap();
+        }
+    }
 
     #[test]
     fn a_bit_that_flipped_makes_it_damaged_not_absent() {
         let file = tempfile::tempfile().unwrap();
-        file.set_len(SLOT * 3).unwrap();
-        let claim = Claim {
-            pool_uuid: "u".into(),
-            disk: "d".into(),
-            disks: (0..24)
-                .map(|i| format!("AWS0123456789ABCDEF{i}/1"))
-                .collect(),
-            under: None,
-        };
-        write(&file, SLOT * 3, &claim).unwrap();
-        assert_eq!(read(&file, SLOT * 3).unwrap(), ClaimSlot::Valid(claim));
+        file.set_len(SIZE).unwrap();
+        let claim = any();
+        write(&file, SIZE, &claim).unwrap();
+        assert_eq!(read(&file, SIZE).unwrap(), ClaimSlot::Valid(claim));
         let mut byte = [0];
-        let at = SLOT * 2 + 60;
+        let at = place(SIZE).start + 60;
         file.read_exact_at(&mut byte, at).unwrap();
         file.write_all_at(&[byte[0] ^ 1], at).unwrap();
-        assert_eq!(read(&file, SLOT * 3).unwrap(), ClaimSlot::Damaged);
+        assert_eq!(read(&file, SIZE).unwrap(), ClaimSlot::Damaged);
+    }
+
+    #[test]
+    fn a_claim_fits_into_one_sector() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(SIZE).unwrap();
+        let claim = |serial: usize| Claim {
+            pool_uuid: "11111111-2222-3333-4444-555555555555".into(),
+            disk: "s".repeat(serial),
+            under: None,
+        };
+        write(&file, SIZE, &claim(40)).unwrap();
+        let mut rest = vec![0; SLOT_BYTES - SECTOR];
+        file.read_exact_at(&mut rest, place(SIZE).start + SECTOR as u64)
+            .unwrap();
+        assert!(rest.iter().all(|b| *b == 0));
+        let error = write(&file, SIZE, &claim(600)).unwrap_err();
+        assert!(error.to_string().contains("too long"));
     }
 
     #[test]

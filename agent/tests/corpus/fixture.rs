@@ -95,6 +95,12 @@ impl Fixture {
         path
     }
 
+    /// Whether it is told by more than bytes that are not zero.
+    pub(crate) fn has_signature(&self) -> bool {
+        let plain = |e: &Expect| matches!(e.word.as_str(), "data" | "claim");
+        !self.expect.iter().all(plain)
+    }
+
     /// What a refusal should say and these reasons do not.
     pub(crate) fn missing_from(&self, reasons: &[String]) -> Vec<String> {
         self.expect

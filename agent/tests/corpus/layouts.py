@@ -208,7 +208,7 @@ simple("very-last-byte", "the last byte of the disk, all else zero", (-1, b"\1")
 simple("last-byte-of-first-mib", "the last byte that the first MiB has", (MIB - 1, b"\1"))
 simple("first-byte-of-last-mib", "the first byte that the last MiB has", (-MIB, b"\1"))
 simple("claim-with-wrong-hash", "what looks like instore's own claim record, over somebody's text; its hash is wrong",
-       (524288, b"customer 4711 paid in cash\n"), (-4096, b'INSTORE-CLAIM-1\n{"version":1}\n' + b"0" * 64))
+       (524288, b"customer 4711 paid in cash\n"), (-MIB // 2, b'INSTORE-CLAIM-1\n{"version":1}\n' + b"0" * 64))
 # 1 MiB of 64 MiB is one part in 64: a sample of 1,024 blocks drawn evenly has
 # 16 of them inside, and one drawn freely misses all with 1e-7.
 simple("text-in-the-middle", "1 MiB of text at 31 MiB (a 64th of the disk), no signature",
