@@ -19,7 +19,9 @@ use crate::fault;
 use crate::mounting::{self, Missing};
 use crate::spawn::{self, Argv};
 
-pub use pool::{BINDS, PRIVATE, bind_source, carry_into_root, is_ready, mark_ready};
+pub use pool::{
+    BINDS, PRIVATE, bind_source, carry_bind, carry_into_root, changed_since, is_ready, mark_ready,
+};
 pub use tree::{Size, size_of};
 
 /// What was carried.

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::carry::{self, beside, bind_source, carry, exists, remove_tree};
 use crate::fault;
@@ -164,18 +164,33 @@ fn finish(pool: &Path, dir: &Path) -> Result<()> {
     }
     fault::boundary("put the pool's copy aside");
     if exists(&source)? {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        carry::rename_new(
-            &source,
-            &beside(&source, &format!(".released-{}", now.as_secs())),
-        )?;
+        carry::rename_new(&source, &beside(&source, &format!(".released-{}", now())))?;
     }
     fault::boundary("remove the old directory");
+    if exists(&returning)? && carry::changed_since(&returning, &source)? {
+        keep_aside(&returning, dir)?;
+    }
     remove_tree(&returning)?;
     fault::boundary("remove the note");
     marker::remove(&source)
+}
+
+/// What was written below the bind while it was not mounted is nowhere else.
+fn keep_aside(old: &Path, dir: &Path) -> Result<()> {
+    let kept = beside(dir, &format!(".instore-kept-{}", now()));
+    carry::rename_new(old, &kept)?;
+    warn!(
+        "{} was written to while the pool was not there: that content is at {}",
+        dir.display(),
+        kept.display()
+    );
+    Ok(())
+}
+
+/// Tells names apart; seconds since 1970.
+fn now() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.unwrap_or_default().as_secs()
 }
 
 fn unmount_pools(pools: &[Pool]) -> Result<Vec<PathBuf>> {

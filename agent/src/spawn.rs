@@ -3,9 +3,12 @@
 //! error that quotes the program.
 
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
 use tracing::debug;
 
 /// How much of a failing program's words an error quotes.
@@ -23,7 +26,9 @@ impl Argv {
     }
 }
 
-/// Runs a program to its end and returns what it wrote to standard output.
+/// Runs a program to its end and returns what it wrote to standard output. It
+/// does not outlive this process: the next run must find nobody copying or
+/// formatting behind its back.
 ///
 /// # Errors
 /// When it cannot be started or exits with anything but 0; the error names the
@@ -34,10 +39,16 @@ pub fn run(argv: &Argv) -> Result<String> {
     };
     debug!(command = argv.0.join(" "), "run");
     #[expect(clippy::disallowed_methods, reason = "this is the one file that may")]
-    let output = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .env("LC_ALL", "C")
-        .stdin(Stdio::null())
+        .stdin(Stdio::null());
+    // SAFETY: prctl is a bare system call, which a child may make after fork.
+    unsafe {
+        command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?));
+    }
+    let output = command
         .output()
         .with_context(|| format!("start {program}: is it installed and in PATH?"))?;
     if output.status.success() {

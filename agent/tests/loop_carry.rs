@@ -5,6 +5,8 @@
 
 #[path = "loop_carry/kills.rs"]
 mod kills;
+#[path = "loop_carry/release.rs"]
+mod released;
 #[path = "loop_carry/sandbox.rs"]
 mod sandbox;
 #[path = "loop_carry/tree.rs"]
@@ -13,6 +15,7 @@ mod tree;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use instore::carry::{bind_source, carry, carry_into_root, is_ready, size_of};
 use instore::config::Fs;
@@ -83,6 +86,37 @@ fn too_little_room_is_told_before_anything_is_written() {
     assert_eq!(fs::read_dir(&few).unwrap().count(), 0);
 }
 
+/// PATH with this shell script as its cp.
+fn with_cp(sandbox: &Sandbox, script: &str) -> String {
+    let fake = sandbox.dir("bin");
+    fs::write(fake.join("cp"), format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(fake.join("cp"), fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", fake.display(), std::env::var("PATH").unwrap())
+}
+
+#[test]
+fn nothing_goes_on_copying_when_its_parent_is_killed() {
+    let sandbox = Sandbox::new();
+    let (from, pool) = (sandbox.dir("from"), sandbox.tmpfs("pool", "size=8m"));
+    let told = sandbox.path("pid");
+    let script = format!(
+        "echo $$ > {}; kill -KILL $PPID; exec sleep 30",
+        told.display()
+    );
+    let path = with_cp(&sandbox, &script);
+    let killed = sandbox::child("carry", &from, &pool, &[("PATH", &path)]);
+    assert!(!killed.success());
+    let pid = fs::read_to_string(told).unwrap();
+    let stat = Path::new("/proc").join(pid.trim()).join("stat");
+    // Gone, or a zombie that nobody has collected yet.
+    let runs = || fs::read_to_string(&stat).is_ok_and(|s| !s.contains(") Z"));
+    let until = Instant::now() + Duration::from_secs(10);
+    while runs() {
+        assert!(Instant::now() < until, "cp still runs");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_copy_that_fails_in_the_middle_leaves_nothing() {
     let sandbox = Sandbox::new();
@@ -96,17 +130,11 @@ fn a_copy_that_fails_in_the_middle_leaves_nothing() {
     let stale = pool.join("x.partial");
     fs::create_dir_all(stale.join("deep")).unwrap();
     symlink("/etc", stale.join("deep/link")).unwrap();
-    let path = std::env::var("PATH").unwrap();
-    let fake = sandbox.dir("bin");
-    let script = "#!/bin/sh\nfor last; do :; done\nmkdir -p \"$last\"; echo 1 > \"$last/1\"; echo broken >&2; exit 1\n";
-    fs::write(fake.join("cp"), script).unwrap();
-    fs::set_permissions(fake.join("cp"), fs::Permissions::from_mode(0o755)).unwrap();
-    let failed = sandbox::child(
-        "carry",
-        &from,
-        &pool,
-        &[("PATH", &format!("{}:{path}", fake.display()))],
+    let path = with_cp(
+        &sandbox,
+        "for last; do :; done; mkdir -p \"$last\"; echo 1 > \"$last/1\"; echo broken >&2; exit 1",
     );
+    let failed = sandbox::child("carry", &from, &pool, &[("PATH", &path)]);
     assert!(!failed.success());
     assert_eq!(
         fs::read_dir(&pool).unwrap().count(),
@@ -297,44 +325,6 @@ fn a_pool_that_holds_something_else_is_left_alone() {
     fs::remove_file(pool.join("a")).unwrap();
     fs::create_dir(from.join(".instore")).unwrap();
     assert!(message(carry_into_root(&from, &pool)).contains(".instore"));
-}
-
-#[test]
-fn a_released_copy_is_put_aside_on_the_pool() {
-    let sandbox = Sandbox::new();
-    let (from, pool) = (sandbox.dir("from"), sandbox.tmpfs("pool", "size=8m"));
-    let source = bind_source(&pool, &from);
-    carry(&from, &source).unwrap();
-    mounting::bind(&source, &from).unwrap();
-    fs::write(from.join("file"), "x").unwrap();
-    let mount = mounting::mounts()
-        .unwrap()
-        .into_iter()
-        .find(|m| m.at == pool)
-        .unwrap();
-    let pools = [Pool {
-        at: pool.clone(),
-        dev: mount.dev,
-    }];
-    // Kept by a file of this process, so that its root can still be seen.
-    let root = fs::File::open(&pool).unwrap();
-    let text = message(release(&pools));
-    assert!(text.contains("in use"), "{text}");
-    let seen = std::path::PathBuf::from(format!(
-        "/proc/self/fd/{}/.instore/binds",
-        std::os::fd::AsRawFd::as_raw_fd(&root)
-    ));
-    let names: Vec<_> = fs::read_dir(seen)
-        .unwrap()
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect();
-    assert_eq!(names.len(), 1, "{names:?}");
-    assert!(names[0].contains(".released-"), "{names:?}");
-    drop(root);
-    assert_eq!(release(&pools).unwrap().pools, [pool]);
-    assert_eq!(fs::read_to_string(from.join("file")).unwrap(), "x");
-    // Only what is on disk counts: nothing to do is a success.
-    assert!(release(&[]).unwrap().pools.is_empty());
 }
 
 /// Not a test of its own: what the others run in a process that may be killed.

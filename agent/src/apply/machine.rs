@@ -45,13 +45,7 @@ impl Host for Machine {
         services::with_stopped(&paths, || {
             let mut fresh: Vec<&Path> = Vec::new();
             for dir in &paths {
-                // A copy of an earlier run is the only current one: it stays,
-                // whatever happens here.
-                let known = carry::exists(&carry::bind_source(at, dir))?;
-                if !known {
-                    fresh.push(dir);
-                }
-                if let Err(error) = bind_one(at, dir, known) {
+                if let Err(error) = bind_one(at, dir, &mut fresh) {
                     put_back(at, &fresh);
                     return Err(error);
                 }
@@ -73,12 +67,15 @@ fn put_back(pool: &Path, fresh: &[&Path]) {
     }
 }
 
-fn bind_one(pool: &Path, dir: &Path, known: bool) -> Result<()> {
+/// Binds one directory, and notes it as fresh when it is new on the pool. A copy
+/// of an earlier run is the only current one: it stays, whatever happens here.
+fn bind_one<'a>(pool: &Path, dir: &'a Path, fresh: &mut Vec<&'a Path>) -> Result<()> {
     let source = carry::bind_source(pool, dir);
-    if known {
+    if carry::exists(&source)? {
         info!("bind {}: the pool has its content already", dir.display());
     } else {
-        let carried = carry::carry(dir, &source)?;
+        fresh.push(dir);
+        let carried = carry::carry_bind(dir, pool)?;
         info!(
             "bind {}: carried {} entries, {} bytes over",
             dir.display(),

@@ -120,12 +120,13 @@ fn is_claimed(guard: &Guard, disk: &Disk, uuid: &str) -> Result<()> {
 }
 
 pub(super) fn stop_array(work: Work<'_>) -> Result<()> {
-    let names: Vec<&str> = work.pool.disks.iter().map(|d| d.name.as_str()).collect();
-    for array in &work.inventory.arrays {
-        let ours = array.members.iter().all(|m| names.contains(&m.as_str()));
-        if ours && !array.members.is_empty() {
-            spawn::run(&tools::stop_array(&device(&array.name)))?;
+    let disks = disks(work)?;
+    // There may be more than one: udev makes another of what did not fit.
+    for _ in &disks {
+        if holder_of(&disks).is_err() {
+            break;
         }
+        spawn::run(&tools::stop_array(&device(&array_of(&disks)?)))?;
     }
     Ok(())
 }

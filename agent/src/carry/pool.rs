@@ -3,10 +3,10 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::fs::{self, File, Permissions};
-use std::io::Write as _;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -31,6 +31,40 @@ const LOST_AND_FOUND: &str = "lost+found";
 #[must_use]
 pub fn bind_source(pool_root: &Path, dir: &Path) -> PathBuf {
     pool_root.join(PRIVATE).join(BINDS).join(escape(dir))
+}
+
+/// Beside the content of a bind: its time is that of the carrying.
+const CARRIED: &str = ".carried";
+
+/// Carries the content of a node directory to its place on the pool.
+///
+/// # Errors
+/// As [`carry`].
+pub fn carry_bind(dir: &Path, pool_root: &Path) -> Result<Carried> {
+    let source = bind_source(pool_root, dir);
+    let note = beside(&source, CARRIED);
+    // Before the copy, so that a change during it counts as one after it.
+    let what = || format!("write {}", note.display());
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(note.parent().with_context(what)?)
+        .with_context(what)?;
+    fs::write(&note, "instore\n").with_context(what)?;
+    carry(dir, &source)
+}
+
+/// Whether a directory has other content than when it was carried to `source`:
+/// somebody may have written to it while the pool was not there.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn changed_since(dir: &Path, source: &Path) -> Result<bool> {
+    match beside(source, CARRIED).symlink_metadata() {
+        Ok(note) => tree::has_newer(dir, note.mtime(), note.mtime_nsec()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(true),
+        Err(e) => Err(e).with_context(|| format!("look for the note of {}", source.display())),
+    }
 }
 
 fn escape(path: &Path) -> String {

@@ -67,6 +67,30 @@ fn measure(dir: &Path, other_filesystem: impl Fn(&Path) -> Result<()>) -> Result
     Ok(size)
 }
 
+/// Whether anything in the directory was changed after a time. Of the directory
+/// itself only its entries count: its inode changes when it is renamed.
+pub(super) fn has_newer(dir: &Path, seconds: i64, nanoseconds: i64) -> Result<bool> {
+    let since = (seconds, nanoseconds);
+    let top = look(dir)?;
+    if (top.mtime(), top.mtime_nsec()) > since {
+        return Ok(true);
+    }
+    let mut todo = vec![dir.to_path_buf()];
+    while let Some(path) = todo.pop() {
+        for name in names(&path)? {
+            let path = path.join(name);
+            let metadata = look(&path)?;
+            if (metadata.ctime(), metadata.ctime_nsec()) > since {
+                return Ok(true);
+            }
+            if metadata.is_dir() {
+                todo.push(path);
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// Checks that the second tree is the first one's copy: the same names, types,
 /// owners, modes, sizes, times of files, link targets, device numbers, names
 /// of one file, attributes. Attributes that cp left out by its own rules are
