@@ -32,7 +32,7 @@ const ROOT_PARTUUID: &str = "7d0c9a52-6f0e-4a3c-9a55-0d1f5a1b2c01";
 /// What makes the emulated boot short; see the comments in build-image.sh for the user space half.
 const KERNEL_SETTINGS: &str = "rootfstype=ext4 rw console=ttyS0 mitigations=off nokaslr nowatchdog \
     audit=0 lsm= 8250.nr_uarts=1 init_on_alloc=0 rcupdate.rcu_expedited=1 random.trust_cpu=on \
-    tsc=reliable no_timer_check quiet";
+    tsc=reliable no_timer_check norandmaps quiet";
 
 #[expect(
     clippy::disallowed_methods,
