@@ -6,7 +6,7 @@ mod modules;
 mod pool;
 
 use std::path::PathBuf;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Error, Result, anyhow};
 use tracing::info;
@@ -57,6 +57,8 @@ pub struct Made {
     pub uuid: Option<String>,
     /// An attempt that did not finish left something on a disk.
     pub leftovers: bool,
+    /// What mkfs says of its version, asked while the array is made.
+    pub mkfs_version: Option<JoinHandle<Result<String>>>,
 }
 
 /// Carries a plan out. One failed pool does not stop the others; binds are made

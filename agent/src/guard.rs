@@ -78,7 +78,8 @@ impl Guard {
     /// # Errors
     /// When it holds anything else, or cannot be read.
     pub fn expect(&self, planned: Option<&Content>) -> Result<()> {
-        let now = self.content();
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let now = probe::content_again(Path::new(&path), &self.identity);
         let same = match (planned, &now) {
             (Some(Content::Empty), Content::Empty) => true,
             (Some(Content::Ours(Ours::Claimed(a))), Content::Ours(Ours::Claimed(b))) => {

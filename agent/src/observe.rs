@@ -18,10 +18,46 @@ use std::thread;
 use anyhow::{Context as _, Result};
 
 use crate::config::Config;
-use crate::inventory::{Content, Disk, Finding, Inventory, Node};
+use crate::inventory::{Content, Disk, Inventory, Mount, Node};
+use crate::probe::{self, Use};
 use crate::root::Root;
-use crate::{probe, rules};
+use crate::rules;
 use tree::Tree;
+
+/// What the inventory is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Everything that can be told, for people.
+    Show,
+    /// All that `plan` reads, and no more: links and what is on disks that no
+    /// rule names are left out.
+    Decide,
+}
+
+/// Which disks there are, before anything is read from them.
+#[derive(Debug)]
+pub struct Look<'a> {
+    root: &'a Root,
+    config: &'a Config,
+    tree: Tree,
+    node: Node,
+    disks: Vec<Disk>,
+}
+
+/// Looks which disks there are.
+///
+/// # Errors
+/// When /sys/block cannot be read.
+pub fn look<'a>(root: &'a Root, config: &'a Config) -> Result<Look<'a>> {
+    let tree = Tree::read(root)?;
+    Ok(Look {
+        root,
+        config,
+        node: node::read(root),
+        disks: disks::read(root, &tree),
+        tree,
+    })
+}
 
 /// Facts only; of the content of disks, no more than `probe` reads.
 ///
@@ -29,75 +65,103 @@ use tree::Tree;
 /// When /sys/block or /proc/self/mountinfo cannot be read: without them nobody
 /// can say that a disk is free.
 pub fn observe(root: &Root, config: &Config) -> Result<Inventory> {
-    let tree = Tree::read(root)?;
-    let spaces = mounts::namespaces(root)?;
-    let node = node::read(root);
-    let mut disks = disks::read(root, &tree);
-    uses::find(root, &tree, &spaces, &mut disks)?;
-    for disk in &mut disks {
-        disk.links = udev::links(root, &disk.name);
+    look(root, config)?.read(Purpose::Show)
+}
+
+impl Look<'_> {
+    /// How many disks a rule names.
+    #[must_use]
+    pub fn candidates(&self) -> usize {
+        self.disks.iter().filter(|d| self.is_candidate(d)).count()
     }
-    read_content(root, config, &node, &mut disks);
-    let mut arrays = arrays::read(&tree);
-    arrays::read_content(root, &disks, &mut arrays);
-    let owners = owners::find(root, &disks);
-    let paths = paths::read(root, config, disks.len());
-    let mounts = spaces.into_iter().next().map(|own| own.mounts);
-    Ok(Inventory {
-        node,
-        disks,
-        arrays,
-        mounts: mounts.unwrap_or_default(),
-        owners,
-        paths,
-    })
-}
 
-/// What a thread found on one disk.
-enum Reading {
-    /// A rule names the disk: read in full.
-    Full(Content),
-    /// Nobody may use it: only what libblkid names.
-    Signatures(Vec<Finding>),
-}
+    fn is_candidate(&self, disk: &Disk) -> bool {
+        matches!(
+            rules::judge(disk, self.node.cloud, self.config),
+            rules::Verdict::Candidate { .. }
+        )
+    }
 
-/// Reads all disks side by side: a full reading waits for the disk, not for
-/// the processor.
-fn read_content(root: &Root, config: &Config, node: &Node, disks: &mut [Disk]) {
-    thread::scope(|scope| {
-        let threads: Vec<_> = disks
-            .iter_mut()
-            .map(|disk| {
-                let device = device(root, &disk.name);
-                let candidate = matches!(
-                    rules::judge(disk, node.cloud, config),
-                    rules::Verdict::Candidate { .. }
-                );
-                // A drive without a medium may take long to say so.
-                let readable = !disk.hidden && !disk.removable && disk.size > 0;
-                let identity = disk.identity();
-                let work = (candidate || readable).then(|| {
-                    scope.spawn(move || match candidate {
-                        true => Reading::Full(probe::content(&device, &identity)),
-                        false => Reading::Signatures(probe::signatures(&device)),
-                    })
-                });
-                (disk, candidate, work)
-            })
-            .collect();
-        for (disk, candidate, work) in threads {
-            match work.map(thread::ScopedJoinHandle::join) {
-                Some(Ok(Reading::Full(content))) => disk.content = Some(content),
-                Some(Ok(Reading::Signatures(seen))) => disk.seen = seen,
-                Some(Err(_)) if candidate => {
-                    disk.content = Some(Content::Unreadable {
-                        cause: "reading it ended in a fault of instore".into(),
-                    });
-                }
-                Some(Err(_)) | None => {}
+    /// Reads the rest: uses, content, arrays, owners.
+    ///
+    /// # Errors
+    /// When /proc/self/mountinfo cannot be read.
+    pub fn read(mut self, purpose: Purpose) -> Result<Inventory> {
+        let root = self.root;
+        let spaces = mounts::namespaces(root)?;
+        uses::find(root, &self.tree, &spaces, &mut self.disks)?;
+        let own = spaces.into_iter().next().map(|own| own.mounts);
+        let mounts = own.unwrap_or_default();
+        self.read_content(&mounts, purpose);
+        let mut arrays = arrays::read(&self.tree);
+        arrays::read_content(root, &self.disks, &mounts, &mut arrays);
+        if purpose == Purpose::Show {
+            for disk in &mut self.disks {
+                disk.links = udev::links(root, &disk.name);
             }
         }
-    });
+        Ok(Inventory {
+            owners: owners::find(root, &self.disks),
+            paths: paths::read(root, self.config, self.disks.len()),
+            node: self.node,
+            disks: self.disks,
+            arrays,
+            mounts,
+        })
+    }
+
+    /// Reads all disks side by side: a full reading waits for the disk, not for
+    /// the processor. What is in use is told by a few blocks.
+    fn read_content(&mut self, mounts: &[Mount], purpose: Purpose) {
+        let candidates: Vec<bool> = self.disks.iter().map(|d| self.is_candidate(d)).collect();
+        let root = self.root;
+        thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for (disk, candidate) in self.disks.iter_mut().zip(candidates) {
+                let device = device(root, &disk.name);
+                if candidate {
+                    let identity = disk.identity();
+                    if let Some(by) = in_use(disk, mounts) {
+                        disk.content = Some(probe::content_in_use(&device, &identity, by));
+                    } else {
+                        let work = scope.spawn(move || probe::content(&device, &identity));
+                        threads.push((disk, work));
+                    }
+                    continue;
+                }
+                // A drive without a medium may take long to say so.
+                if disk.hidden || disk.removable || disk.size == 0 {
+                    continue;
+                }
+                match purpose {
+                    Purpose::Show => disk.seen = probe::signatures(&device),
+                    // Nothing else can be a member of an array.
+                    Purpose::Decide if disk.partitions.is_empty() && !disk.system => {
+                        disk.seen = probe::arrays(&device);
+                    }
+                    Purpose::Decide => {}
+                }
+            }
+            for (disk, work) in threads {
+                disk.content = Some(work.join().unwrap_or_else(|_| Content::Unreadable {
+                    cause: "reading it ended in a fault of instore".into(),
+                }));
+            }
+        });
+    }
+}
+
+/// What the kernel does with a whole disk.
+fn in_use<'a>(disk: &Disk, mounts: &'a [Mount]) -> Option<Use<'a>> {
+    if disk.holders.iter().any(|holder| holder.starts_with("md")) {
+        return Some(Use::Member);
+    }
+    mounted(&disk.dev, mounts)
+}
+
+fn mounted<'a>(dev: &str, mounts: &'a [Mount]) -> Option<Use<'a>> {
+    let mount = mounts.iter().find(|mount| mount.dev == dev)?;
+    Some(Use::Mounted { fs: &mount.fs })
 }
 
 /// Where the device file of a kernel name is.
@@ -108,25 +172,6 @@ fn device(root: &Root, name: &str) -> std::path::PathBuf {
 /// sysfs writes '!' where the device file has a directory: cciss!c0d0.
 fn node_name(name: &str) -> String {
     name.replace('!', "/")
-}
-
-/// How many disks a rule names, by a look that reads no content.
-///
-/// # Errors
-/// When /sys/block cannot be read.
-pub fn count_candidates(root: &Root, config: &Config) -> Result<usize> {
-    let tree = Tree::read(root)?;
-    let cloud = node::read(root).cloud;
-    let is_candidate = |disk: &Disk| {
-        matches!(
-            rules::judge(disk, cloud, config),
-            rules::Verdict::Candidate { .. }
-        )
-    };
-    Ok(disks::read(root, &tree)
-        .iter()
-        .filter(|d| is_candidate(d))
-        .count())
 }
 
 /// Whether the kernel has looked at every NVMe controller of the PCI bus: each
@@ -158,12 +203,10 @@ pub fn nvme_is_settled(root: &Root) -> bool {
 /// something that cannot be undone.
 ///
 /// # Errors
-/// When /sys/block cannot be read, or holds no such disk any more.
+/// When it is gone.
 pub fn look_again(root: &Root, name: &str) -> Result<Disk> {
-    let tree = Tree::read(root)?;
-    disks::read(root, &tree)
-        .into_iter()
-        .find(|disk| disk.name == name)
+    disks::read(root, &Tree::of(root, name))
+        .pop()
         .with_context(|| format!("find disk {name}: it is gone"))
 }
 

@@ -3,10 +3,11 @@
 //! some data has no signature. Decides nothing about use: that is `rules`.
 
 pub mod claim;
+mod direct;
 mod sample;
 mod signature;
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{Seek as _, SeekFrom};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -15,28 +16,77 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::inventory::{Content, Filesystem, Finding, Ours};
 use claim::ClaimSlot;
-pub use signature::signatures;
+pub use signature::{arrays, signatures};
 
 /// The label of a pool that spans all disks; `each` appends "-N".
 pub const LABEL: &str = "instore";
+
+/// What instore makes, by libblkid's names.
+const OUR_FILESYSTEMS: &[&str] = &["xfs", "ext4"];
 
 /// What is on a disk of this identity (see `Disk::identity`). An empty identity
 /// means the device cannot carry a claim: an array.
 #[must_use]
 pub fn content(device: &Path, identity: &str) -> Content {
-    told(probe(
-        device,
-        match identity {
-            "" => Claims::Ignored,
-            identity => Claims::Of(identity),
-        },
-    ))
+    told(probe(device, Claims::on(identity), sample::SAMPLES))
+}
+
+/// The same for a disk that was read in full moments ago: with fewer samples.
+#[must_use]
+pub fn content_again(device: &Path, identity: &str) -> Content {
+    told(probe(device, Claims::on(identity), sample::SAMPLES_AGAIN))
+}
+
+/// How the kernel uses a device just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use<'a> {
+    /// It is a member of a running array.
+    Member,
+    /// It is mounted, as this filesystem.
+    Mounted { fs: &'a str },
+}
+
+/// What is on a device that is in use, and so is never formatted. If that is
+/// ours, as the kernel's use of it says, a few blocks tell; else it is read as
+/// any other. For the identity see [`content`].
+#[must_use]
+pub fn content_in_use(device: &Path, identity: &str, by: Use<'_>) -> Content {
+    match in_use(device, identity, by) {
+        Ok(Some(ours)) => Content::Ours(ours),
+        Ok(None) | Err(_) => content(device, identity),
+    }
+}
+
+fn in_use(device: &Path, identity: &str, by: Use<'_>) -> Result<Option<Ours>> {
+    let (file, size) = open(device)?;
+    if !identity.is_empty() && claim::read(&file, size)? != ClaimSlot::Absent {
+        return Ok(None);
+    }
+    Ok(match by {
+        Use::Member => signature::our_member(&file)?.map(Ours::Member),
+        Use::Mounted { fs } => recognise(&signature::filesystems(&file, size, &[fs])?),
+    })
+}
+
+/// The filesystem of ours on a device, if that is what is there. For a device
+/// on which a pool was made or found: other signatures are not looked for.
+///
+/// # Errors
+/// When the device cannot be read.
+pub fn filesystem(device: &Path) -> Result<Option<Filesystem>> {
+    let (file, size) = open(device)?;
+    let found = signature::filesystems(&file, size, OUR_FILESYSTEMS)
+        .with_context(|| format!("read signatures of {}", device.display()))?;
+    Ok(match recognise(&found) {
+        Some(Ours::Filesystem(fs)) => Some(fs),
+        _ => None,
+    })
 }
 
 /// What is on a device or an image file that nobody has identified.
 #[must_use]
 pub fn content_of_path(path: &Path) -> Content {
-    told(probe(path, Claims::OfAnyone))
+    told(probe(path, Claims::OfAnyone, sample::SAMPLES))
 }
 
 #[derive(Clone, Copy)]
@@ -46,13 +96,23 @@ enum Claims<'a> {
     Ignored,
 }
 
+impl<'a> Claims<'a> {
+    fn on(identity: &'a str) -> Self {
+        match identity {
+            "" => Self::Ignored,
+            identity => Self::Of(identity),
+        }
+    }
+}
+
 fn told(result: Result<Content>) -> Content {
     result.unwrap_or_else(|error| Content::Unreadable {
         cause: format!("{error:#}"),
     })
 }
 
-fn probe(path: &Path, claims: Claims<'_>) -> Result<Content> {
+/// Opens a device or an image file to read what is on it now.
+fn open(path: &Path) -> Result<(File, u64)> {
     let shown = path.display();
     // A FIFO would otherwise wait for a writer before its kind can be seen.
     let mut file = OpenOptions::new()
@@ -73,7 +133,12 @@ fn probe(path: &Path, claims: Claims<'_>) -> Result<Content> {
         .with_context(|| format!("find the size of {shown}"))?;
     ensure!(size > 0, "{shown} has no size");
     sample::forget_cache(&file);
+    Ok((file, size))
+}
 
+fn probe(path: &Path, claims: Claims<'_>, samples: u64) -> Result<Content> {
+    let shown = path.display();
+    let (file, size) = open(path)?;
     let found =
         signature::all(&file, size).with_context(|| format!("read signatures of {shown}"))?;
     let slot = match claims {
@@ -117,7 +182,7 @@ fn probe(path: &Path, claims: Claims<'_>) -> Result<Content> {
     // the signature's own block may be somebody's as well.
     if findings.is_empty()
         && let Some(offset) =
-            sample::first_data(&file, size).with_context(|| format!("read {shown}"))?
+            sample::first_data(&file, size, samples).with_context(|| format!("read {shown}"))?
     {
         findings.push(Finding {
             what: "data".into(),
@@ -138,7 +203,7 @@ fn is_leftover(found: &signature::Signature) -> bool {
         Some(member) => member.name == signature::ARRAY_NAME,
         None => {
             let ours = found.finding.label.as_deref().is_some_and(is_our_label);
-            matches!(found.finding.what.as_str(), "xfs" | "ext4") && ours
+            OUR_FILESYSTEMS.contains(&found.finding.what.as_str()) && ours
         }
     }
 }
@@ -151,7 +216,7 @@ fn recognise(found: &[signature::Signature]) -> Option<Ours> {
     }
     let label = only.finding.label.as_deref()?;
     let fs = only.finding.what.as_str();
-    (matches!(fs, "xfs" | "ext4") && is_our_label(label)).then(|| {
+    (OUR_FILESYSTEMS.contains(&fs) && is_our_label(label)).then(|| {
         Ours::Filesystem(Filesystem {
             fs: fs.to_owned(),
             label: label.to_owned(),

@@ -10,7 +10,7 @@ use super::{Host, Made, Work};
 use crate::carry;
 use crate::config::{Config, Fs};
 use crate::fault;
-use crate::inventory::{Content, Inventory, Ours};
+use crate::inventory::Inventory;
 use crate::mounting::{self, Source};
 use crate::observe;
 use crate::plan::{STAGE, Step};
@@ -98,16 +98,8 @@ struct Verified {
 
 fn verify(work: Work<'_>) -> Result<Verified> {
     let device = pool::pool_device(work)?;
-    let content = match work.pool.disks.as_slice() {
-        [only] if work.pool.level.is_none() => probe::content(&device, &only.identity),
-        _ => probe::content(&device, ""),
-    };
-    let Content::Ours(Ours::Filesystem(found)) = &content else {
-        bail!(
-            "{} holds no filesystem of ours: {}",
-            device.display(),
-            content.reasons().join(", ")
-        );
+    let Some(found) = probe::filesystem(&device)? else {
+        bail!("{} holds no filesystem of ours any more", device.display());
     };
     ensure!(
         found.label == work.pool.label,

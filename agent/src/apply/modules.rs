@@ -9,10 +9,11 @@ use tracing::debug;
 use crate::config::{Config, Fs, Layout};
 use crate::spawn::{self, Argv};
 
-/// Starts loading what a pool on so many disks needs. The kernel loads what is still missing by itself later, so
-/// a failure here is no more than a debug line.
+/// Starts loading what a pool on so many disks needs, if anything. The kernel
+/// loads what is still missing by itself later, so a failure here is no more
+/// than a debug line.
 #[must_use]
-pub fn load_early(config: &Config, disks: usize) -> JoinHandle<()> {
+pub fn load_early(config: &Config, disks: usize) -> Option<JoinHandle<()>> {
     let filesystems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let name = match config.fs {
         Fs::Xfs => "xfs",
@@ -30,7 +31,10 @@ pub fn load_early(config: &Config, disks: usize) -> JoinHandle<()> {
         Layout::Raid10 if !Path::new("/sys/module/raid10").exists() => missing.push("raid10"),
         _ => {}
     }
-    thread::spawn(move || {
+    if missing.is_empty() {
+        return None;
+    }
+    Some(thread::spawn(move || {
         thread::scope(|scope| {
             for module in missing {
                 scope.spawn(move || {
@@ -40,5 +44,5 @@ pub fn load_early(config: &Config, disks: usize) -> JoinHandle<()> {
                 });
             }
         });
-    })
+    }))
 }

@@ -3,20 +3,20 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use tracing::warn;
 
 use super::{Made, Work};
 use crate::config::Fs;
 use crate::fault;
 use crate::guard::{Access, Guard, device};
-use crate::inventory::{Claim, Content, Disk, Ours};
+use crate::inventory::{Claim, Content, Disk};
 use crate::mounting::Quota;
 use crate::observe;
-use crate::plan::Level;
+use crate::plan::{Level, Step};
 use crate::probe::{self, claim};
 use crate::spawn::{self, Argv};
 use crate::tools::{self, Geometry, Leftovers, Mkfs, Version};
@@ -65,6 +65,15 @@ fn on_all<T: Send>(disks: &[&Disk], work: impl Fn(&Disk) -> Result<T> + Sync) ->
 pub(super) fn claim(work: Work<'_>, made: &mut Made) -> Result<()> {
     let disks = disks(work)?;
     let uuid = random_uuid()?;
+    if work
+        .pool
+        .steps
+        .contains(&Step::MakeFilesystem { fs: Fs::Xfs })
+    {
+        made.mkfs_version = Some(thread::spawn(|| {
+            spawn::run(&Argv::new(&["mkfs.xfs", "-V"]))
+        }));
+    }
     // All are verified before the first is written.
     let guards = on_all(&disks, |disk| {
         let guard = Guard::open(disk, Access::Exclusive)?;
@@ -242,7 +251,7 @@ pub(super) fn pool_device(work: Work<'_>) -> Result<PathBuf> {
     }
 }
 
-pub(super) fn make_filesystem(work: Work<'_>, fs: Fs, made: &Made) -> Result<()> {
+pub(super) fn make_filesystem(work: Work<'_>, fs: Fs, made: &mut Made) -> Result<()> {
     let uuid = made
         .uuid
         .as_deref()
@@ -275,9 +284,10 @@ pub(super) fn make_filesystem(work: Work<'_>, fs: Fs, made: &Made) -> Result<()>
     } else {
         uuid.to_owned()
     };
-    let xfsprogs = match fs {
-        Fs::Xfs => Version::parse(&spawn::run(&Argv::new(&["mkfs.xfs", "-V"]))?),
-        Fs::Ext4 => Version(0, 0),
+    let xfsprogs = match made.mkfs_version.take().map(JoinHandle::join) {
+        None => Version(0, 0),
+        Some(Ok(said)) => Version::parse(&said?),
+        Some(Err(_)) => bail!("asking mkfs for its version ended in a fault of instore"),
     };
     spawn::run(&tools::mkfs(&Mkfs {
         fs,
@@ -322,17 +332,10 @@ fn device_size(path: &Path) -> std::io::Result<u64> {
 /// Clears the claims. After this the pool is finished, whatever happens.
 pub(super) fn finish(work: Work<'_>) -> Result<()> {
     let target = pool_device(work)?;
-    let content = probe::content_of_path(&target);
-    let finished = match &content {
-        Content::Ours(Ours::Filesystem(_)) => true,
-        Content::Ours(Ours::Claimed(c)) => matches!(c.under.as_deref(), Some(Ours::Filesystem(_))),
-        _ => false,
-    };
     ensure!(
-        finished,
-        "{} holds no filesystem of ours after mkfs: {}",
-        target.display(),
-        content.reasons().join(", ")
+        probe::filesystem(&target)?.is_some(),
+        "{} holds no filesystem of ours after mkfs",
+        target.display()
     );
     for disk in disks(work)? {
         let access = if work.pool.level.is_some() {

@@ -1,16 +1,18 @@
 //! apply, by hand and at boot.
 
 use std::path::Path;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tracing::{error, info, warn};
 
-use crate::apply::{self, Host as _, Machine};
+use crate::apply::{self, Machine};
 use crate::cli::exit;
 use crate::config::{Config, OnFailure};
 use crate::inventory::{Content, Inventory};
 use crate::lock::{self, Lock};
+use crate::observe::Purpose;
 use crate::plan::{self, Plan, Step};
 use crate::root::Root;
 use crate::{observe, output, services};
@@ -25,9 +27,8 @@ pub(crate) struct Outcome {
 /// Observes, plans and applies under the lock.
 pub(crate) fn apply_once(config: &Config, patience: Duration, lock: &Path) -> Result<Outcome> {
     let _lock = Lock::take(lock, patience, "apply")?;
-    let disks = observe::count_candidates(&Root::system(), config)?;
-    let modules = apply::load_early(config, disks);
-    let (inventory, plan) = wait_for_disks(config)?;
+    let mut modules = None;
+    let (inventory, plan) = wait_for_disks(config, &mut modules)?;
     for note in &plan.notes {
         info!("{note}");
     }
@@ -68,7 +69,7 @@ pub(crate) fn apply_once(config: &Config, patience: Duration, lock: &Path) -> Re
     // bound. Work on the same directories has started them by now.
     services::start_left_stopped()?;
     // The process must not end before its helper: a unit would kill modprobe.
-    let _ = modules.join();
+    let _ = modules.map(JoinHandle::join);
     let code = if plan.refused().next().is_some() {
         exit::REFUSED
     } else {
@@ -83,10 +84,18 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// The data of an array that lacks a disk is worth more patience.
 const SETTLE_ARRAY: Duration = Duration::from_secs(5);
 
-fn wait_for_disks(config: &Config) -> Result<(Inventory, Plan)> {
+fn wait_for_disks(
+    config: &Config,
+    modules: &mut Option<JoinHandle<()>>,
+) -> Result<(Inventory, Plan)> {
     let begin = Instant::now();
+    let root = Root::system();
     loop {
-        let inventory = Machine.observe(config)?;
+        let look = observe::look(&root, config)?;
+        if modules.is_none() {
+            *modules = apply::load_early(config, look.candidates());
+        }
+        let inventory = look.read(Purpose::Decide)?;
         let plan = plan::plan(config, &inventory);
         let (patience, what) = patience(config, &inventory, &plan);
         let left = patience.saturating_sub(begin.elapsed());

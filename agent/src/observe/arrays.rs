@@ -2,10 +2,10 @@
 
 use std::thread;
 
-use super::device;
 use super::read::{attribute, number};
 use super::tree::Tree;
-use crate::inventory::{Array, Content, Disk, Ours};
+use super::{device, mounted};
+use crate::inventory::{Array, Content, Disk, Mount, Ours};
 use crate::probe;
 use crate::root::Root;
 
@@ -38,13 +38,17 @@ pub(super) fn read(tree: &Tree) -> Vec<Array> {
 
 /// Names the arrays whose members all are of one array of ours, and reads what
 /// is on them.
-pub(super) fn read_content(root: &Root, disks: &[Disk], arrays: &mut [Array]) {
+pub(super) fn read_content(root: &Root, disks: &[Disk], mounts: &[Mount], arrays: &mut [Array]) {
     thread::scope(|scope| {
         let mut threads = Vec::new();
         for array in arrays {
             array.uuid = our_uuid(disks, &array.members);
             if array.uuid.is_some() && array.size > 0 {
                 let path = device(root, &array.name);
+                if let Some(by) = mounted(&array.dev, mounts) {
+                    array.content = Some(probe::content_in_use(&path, "", by));
+                    continue;
+                }
                 let work = scope.spawn(move || probe::content(&path, ""));
                 threads.push((array, work));
             }

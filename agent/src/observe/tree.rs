@@ -43,18 +43,27 @@ impl Tree {
         let mut tree = Self::default();
         for entry in entries {
             let entry = entry.with_context(|| format!("read {}", top.display()))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let link = entry.path();
-            let directory = match std::fs::read_link(&link) {
-                Ok(target) => top.join(target),
-                Err(_) => link,
-            };
-            tree.add_whole(name, directory);
+            tree.add_whole(entry.file_name().to_string_lossy().into_owned(), &top);
         }
         Ok(tree)
     }
 
-    fn add_whole(&mut self, name: String, directory: PathBuf) {
+    /// One whole device and its partitions, if it is there.
+    pub(super) fn of(root: &Root, name: &str) -> Self {
+        let top = root.join("/sys/block");
+        let mut tree = Self::default();
+        if top.join(name).exists() {
+            tree.add_whole(name.to_owned(), &top);
+        }
+        tree
+    }
+
+    fn add_whole(&mut self, name: String, top: &Path) {
+        let link = top.join(&name);
+        let directory = match std::fs::read_link(&link) {
+            Ok(target) => top.join(target),
+            Err(_) => link,
+        };
         if is_idle(&name, &directory) {
             return;
         }

@@ -9,8 +9,13 @@ use std::os::unix::fs::FileExt as _;
 use anyhow::Result;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
+use super::direct::Direct;
+
 /// Parts of the disk that are sampled, one block each.
 pub(super) const SAMPLES: u64 = 1024;
+/// The second look, moments later and with the disk held, has only to see what
+/// came since.
+pub(super) const SAMPLES_AGAIN: u64 = SAMPLES / 8;
 /// A block of every filesystem worth looking for.
 const BLOCK: u64 = 4096;
 /// Filesystems, partition tables and volume managers keep their headers here.
@@ -24,16 +29,36 @@ pub(super) fn forget_cache(file: &File) {
     let _ = posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
 }
 
-/// The offset of the first byte found that is not zero.
-pub(super) fn first_data(file: &File, size: u64) -> Result<Option<u64>> {
+/// The offset of the first byte found that is not zero, with a sample of so
+/// many blocks.
+pub(super) fn first_data(file: &File, size: u64, samples: u64) -> Result<Option<u64>> {
     if size <= READ_WHOLE {
         return scan(file, 0, size);
     }
-    let _ = posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_RANDOM);
-    let mut offsets = sample_offsets(size, seed());
+    let mut offsets = sample_offsets(size, samples, seed());
     offsets.extend(backup_offsets(size));
+    // An image on a filesystem without direct reads, or a kernel without
+    // io_uring; a disk that cannot be read fails again below.
+    match first_data_directly(file, size, &offsets) {
+        Ok(found) => Ok(found),
+        Err(_) => first_data_cached(file, size, &offsets),
+    }
+}
+
+fn first_data_directly(file: &File, size: u64, offsets: &[u64]) -> Result<Option<u64>> {
+    let mut direct = Direct::new(file)?;
+    for from in [0, size - EDGE] {
+        if let Some(offset) = direct.scan(from, EDGE)? {
+            return Ok(Some(offset));
+        }
+    }
+    direct.scan_blocks(offsets)
+}
+
+fn first_data_cached(file: &File, size: u64, offsets: &[u64]) -> Result<Option<u64>> {
+    let _ = posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_RANDOM);
     // Ask for all of them first: the disk then works on many at a time.
-    for &offset in &offsets {
+    for &offset in offsets {
         if let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(BLOCK)) {
             let _ = posix_fadvise(
                 file,
@@ -48,7 +73,7 @@ pub(super) fn first_data(file: &File, size: u64) -> Result<Option<u64>> {
             return Ok(Some(offset));
         }
     }
-    for offset in offsets {
+    for &offset in offsets {
         if let Some(offset) = scan(file, offset, BLOCK)? {
             return Ok(Some(offset));
         }
@@ -71,7 +96,7 @@ fn scan(file: &File, from: u64, length: u64) -> Result<Option<u64>> {
     Ok(None)
 }
 
-fn first_nonzero(bytes: &[u8]) -> Option<usize> {
+pub(super) fn first_nonzero(bytes: &[u8]) -> Option<usize> {
     // Whole words first; the exact byte only where one is found.
     let chunk = bytes
         .chunks(4096)
@@ -83,12 +108,12 @@ fn first_nonzero(bytes: &[u8]) -> Option<usize> {
         .map(|i| chunk + i)
 }
 
-/// One block-aligned offset in each of [`SAMPLES`] equal parts.
-fn sample_offsets(size: u64, seed: u64) -> Vec<u64> {
-    let part = size / SAMPLES / BLOCK * BLOCK;
+/// One block-aligned offset in each of so many equal parts.
+fn sample_offsets(size: u64, samples: u64, seed: u64) -> Vec<u64> {
+    let part = size / samples / BLOCK * BLOCK;
     let blocks = (part / BLOCK).max(1);
     let mut state = seed;
-    (0..SAMPLES)
+    (0..samples)
         .map(|i| i * part + mix(&mut state) % blocks * BLOCK)
         .collect()
 }
@@ -131,7 +156,7 @@ mod tests {
     #[test]
     fn samples_are_spread_aligned_and_inside() {
         for size in [READ_WHOLE + 1, 50_000_000_000, 3_800_000_000_000] {
-            let offsets = sample_offsets(size, 7);
+            let offsets = sample_offsets(size, SAMPLES, 7);
             assert_eq!(offsets.len() as u64, SAMPLES);
             let part = size / SAMPLES;
             for (i, &offset) in offsets.iter().enumerate() {
@@ -144,8 +169,28 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_sample_again() {
-        assert_eq!(sample_offsets(1 << 40, 1), sample_offsets(1 << 40, 1));
-        assert_ne!(sample_offsets(1 << 40, 1), sample_offsets(1 << 40, 2));
+        let sample = |seed| sample_offsets(1 << 40, SAMPLES, seed);
+        assert_eq!(sample(1), sample(1));
+        assert_ne!(sample(1), sample(2));
+    }
+
+    #[test]
+    fn both_ways_of_reading_find_the_same() {
+        let dir = std::env::current_exe().unwrap();
+        let file = tempfile::tempfile_in(dir.parent().unwrap()).unwrap();
+        let size = 64 << 20;
+        file.set_len(size).unwrap();
+        let offsets = sample_offsets(size, SAMPLES, 3);
+        let both = || {
+            let directly = first_data_directly(&file, size, &offsets).unwrap();
+            assert_eq!(directly, first_data_cached(&file, size, &offsets).unwrap());
+            directly
+        };
+        assert_eq!(both(), None);
+        for at in [offsets[500] + 77, size - 1, 0] {
+            file.write_all_at(b"x", at).unwrap();
+            assert_eq!(both(), Some(at));
+        }
     }
 
     #[test]
