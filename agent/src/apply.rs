@@ -13,6 +13,7 @@ use tracing::info;
 
 use crate::config::Config;
 use crate::fault;
+use crate::guard::Guard;
 use crate::inventory::Inventory;
 use crate::plan::{Plan, PoolPlan, Step};
 #[cfg(test)]
@@ -57,6 +58,9 @@ pub struct Made {
     pub uuid: Option<String>,
     /// An attempt that did not finish left something on a disk.
     pub leftovers: bool,
+    /// The disks, open for writing from the claim until it is cleared: when they
+    /// are closed, udev looks at each.
+    pub held: Vec<Guard>,
     /// What mkfs says of its version, asked while the array is made.
     pub mkfs_version: Option<JoinHandle<Result<String>>>,
 }

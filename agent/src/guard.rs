@@ -21,10 +21,12 @@ mod ioctl {
     nix::ioctl_none!(nvme_namespace_id, b'N', 0x40);
 }
 
-/// A disk that was verified and is held open.
+/// A disk that was verified and is held open for writing.
 #[derive(Debug)]
 pub struct Guard {
     file: File,
+    /// Keeps others out while it is open.
+    alone: Option<File>,
     size: u64,
     identity: String,
 }
@@ -32,8 +34,10 @@ pub struct Guard {
 /// How the disk is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Nobody else may have it: before anything destructive.
+    /// Nobody else may have it, as long as it is open.
     Exclusive,
+    /// The same, until it is handed over to mdadm or mkfs.
+    UntilHandedOver,
     /// Our own array may have it: to clear a claim.
     Shared,
 }
@@ -44,32 +48,63 @@ pub fn device(name: &str) -> PathBuf {
     Path::new("/dev").join(name.replace('!', "/"))
 }
 
+/// Checks that nobody has the disk and that it is the one that was observed,
+/// without opening it for writing: closing such a descriptor wakes udev.
+///
+/// # Errors
+/// When it cannot be opened, is in use, or is another disk by now.
+pub fn verify(disk: &Disk) -> Result<()> {
+    let file = open(disk, OpenOptions::new().read(true), libc::O_EXCL)?;
+    same_device(disk, &file).with_context(|| format!("check disk {} again", name(disk)))
+}
+
+fn name(disk: &Disk) -> String {
+    format!("{} (/dev/{})", disk.identity(), disk.name)
+}
+
+fn open(disk: &Disk, options: &mut OpenOptions, flags: i32) -> Result<File> {
+    let file = options
+        .custom_flags(flags | libc::O_CLOEXEC)
+        .open(device(&disk.name));
+    file.with_context(|| match flags {
+        libc::O_EXCL => format!("open disk {} exclusively: is it in use?", name(disk)),
+        _ => format!("open disk {}", name(disk)),
+    })
+}
+
 impl Guard {
     /// Opens a disk and checks that it is the one that was observed.
     ///
     /// # Errors
     /// When it cannot be opened, is in use, or is another disk by now.
     pub fn open(disk: &Disk, access: Access) -> Result<Self> {
-        let name = format!("{} (/dev/{})", disk.identity(), disk.name);
-        let flags = match access {
-            Access::Exclusive => libc::O_EXCL | libc::O_CLOEXEC,
-            Access::Shared => libc::O_CLOEXEC,
+        let reading = || OpenOptions::new().read(true).clone();
+        let alone = match access {
+            Access::UntilHandedOver => Some(open(disk, &mut reading(), libc::O_EXCL)?),
+            Access::Exclusive | Access::Shared => None,
         };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(flags)
-            .open(device(&disk.name))
-            .with_context(|| match access {
-                Access::Exclusive => format!("open disk {name} exclusively: is it in use?"),
-                Access::Shared => format!("open disk {name}"),
-            })?;
-        same_device(disk, &file).with_context(|| format!("check disk {name} again"))?;
+        let flags = match access {
+            Access::Exclusive => libc::O_EXCL,
+            Access::UntilHandedOver | Access::Shared => 0,
+        };
+        let file = open(disk, reading().write(true), flags)?;
+        // udev leaves a disk alone while this is held. No more than a wish: it
+        // may be looking at the disk just now.
+        let _ = file.try_lock();
+        for file in alone.iter().chain([&file]) {
+            same_device(disk, file).with_context(|| format!("check disk {} again", name(disk)))?;
+        }
         Ok(Self {
             file,
+            alone,
             size: disk.size,
             identity: disk.identity(),
         })
+    }
+
+    /// Lets our own tools have the disk; it stays open for writing.
+    pub fn hand_over(&mut self) {
+        self.alone = None;
     }
 
     /// Reads the disk again and refuses unless it is what was planned with:
@@ -108,6 +143,11 @@ impl Guard {
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        &self.identity
     }
 
     #[must_use]

@@ -28,13 +28,22 @@ const OUR_FILESYSTEMS: &[&str] = &["xfs", "ext4"];
 /// means the device cannot carry a claim: an array.
 #[must_use]
 pub fn content(device: &Path, identity: &str) -> Content {
-    told(probe(device, Claims::on(identity), sample::SAMPLES))
+    told(probe(device, Claims::on(identity)))
 }
 
-/// The same for a disk that was read in full moments ago: with fewer samples.
+/// The same for a disk that was read in full moments ago. Where both ends and a
+/// smaller sample read as zero, no signature can have come; anything else is
+/// read in full again.
 #[must_use]
 pub fn content_again(device: &Path, identity: &str) -> Content {
-    told(probe(device, Claims::on(identity), sample::SAMPLES_AGAIN))
+    let is_zero = || -> Result<bool> {
+        let (file, size) = open(device)?;
+        Ok(sample::first_data(&file, size, sample::SAMPLES_AGAIN)?.is_none())
+    };
+    match is_zero() {
+        Ok(true) => Content::Empty,
+        Ok(false) | Err(_) => content(device, identity),
+    }
 }
 
 /// How the kernel uses a device just now.
@@ -86,7 +95,7 @@ pub fn filesystem(device: &Path) -> Result<Option<Filesystem>> {
 /// What is on a device or an image file that nobody has identified.
 #[must_use]
 pub fn content_of_path(path: &Path) -> Content {
-    told(probe(path, Claims::OfAnyone, sample::SAMPLES))
+    told(probe(path, Claims::OfAnyone))
 }
 
 #[derive(Clone, Copy)]
@@ -136,7 +145,7 @@ fn open(path: &Path) -> Result<(File, u64)> {
     Ok((file, size))
 }
 
-fn probe(path: &Path, claims: Claims<'_>, samples: u64) -> Result<Content> {
+fn probe(path: &Path, claims: Claims<'_>) -> Result<Content> {
     let shown = path.display();
     let (file, size) = open(path)?;
     let found =
@@ -181,8 +190,8 @@ fn probe(path: &Path, claims: Claims<'_>, samples: u64) -> Result<Content> {
     // Plain data is reported too when a signature was found: what is not in
     // the signature's own block may be somebody's as well.
     if findings.is_empty()
-        && let Some(offset) =
-            sample::first_data(&file, size, samples).with_context(|| format!("read {shown}"))?
+        && let Some(offset) = sample::first_data(&file, size, sample::SAMPLES)
+            .with_context(|| format!("read {shown}"))?
     {
         findings.push(Finding {
             what: "data".into(),

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use instore::inventory::Claim;
-use instore::probe::claim;
+use instore::probe::{self, claim};
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -134,6 +134,21 @@ fn a_valid_claim_excuses_no_signature_of_others() {
         }
     }
     assert!(excused.is_empty(), "{}", excused.join("\n"));
+}
+
+/// Right before a disk is written it is looked at once more, in less detail.
+#[test]
+fn the_second_look_sees_every_signature_too() {
+    let mut missed = Vec::new();
+    for fixture in fixture::all().iter().filter(|f| f.has_signature()) {
+        let dir = TempDir::new().unwrap();
+        let path = fixture.materialise(dir.path());
+        let content = probe::content_again(&path, "AWS1/1");
+        if content.word() != "Foreign" || !fixture.missing_from(&content.reasons()).is_empty() {
+            missed.push(format!("{}: {content:?}", fixture.kind));
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Host for Machine {
             Step::CreateArray { level } => pool::create_array(work, *level, made),
             Step::AssembleArray { uuid } => pool::assemble_array(work, uuid),
             Step::MakeFilesystem { fs } => pool::make_filesystem(work, *fs, made),
-            Step::Finish => pool::finish(work),
+            Step::Finish => pool::finish(work, made),
             Step::Mount => mount(work),
         }
     }

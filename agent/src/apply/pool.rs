@@ -12,7 +12,7 @@ use tracing::warn;
 use super::{Made, Work};
 use crate::config::Fs;
 use crate::fault;
-use crate::guard::{Access, Guard, device};
+use crate::guard::{self, Access, Guard, device};
 use crate::inventory::{Claim, Content, Disk};
 use crate::mounting::Quota;
 use crate::observe;
@@ -75,8 +75,8 @@ pub(super) fn claim(work: Work<'_>, made: &mut Made) -> Result<()> {
         }));
     }
     // All are verified before the first is written.
-    let guards = on_all(&disks, |disk| {
-        let guard = Guard::open(disk, Access::Exclusive)?;
+    let mut guards = on_all(&disks, |disk| {
+        let guard = Guard::open(disk, Access::UntilHandedOver)?;
         guard.expect(disk.content.as_ref())?;
         Ok(guard)
     })?;
@@ -95,7 +95,9 @@ pub(super) fn claim(work: Work<'_>, made: &mut Made) -> Result<()> {
             clear_edges(guard).with_context(|| format!("clear disk {}", disk.identity()))?;
         }
     }
+    guards.iter_mut().for_each(Guard::hand_over);
     made.uuid = Some(uuid);
+    made.held = guards;
     Ok(())
 }
 
@@ -116,14 +118,16 @@ fn clear_edges(guard: &Guard) -> Result<()> {
     Ok(())
 }
 
-/// Refuses unless a disk carries our claim for this pool.
-fn is_claimed(guard: &Guard, disk: &Disk, uuid: &str) -> Result<()> {
-    let slot = claim::read(guard.file(), guard.size())?;
-    let ours = matches!(&slot, claim::ClaimSlot::Valid(c) if c.pool_uuid == uuid && c.disk == disk.identity());
+/// Refuses unless the device of this name carries the claim that was just
+/// written, which no other disk can.
+fn is_claimed(disk: &Disk, uuid: &str) -> Result<()> {
+    let found = claim::read_afresh(&device(&disk.name), disk.size)?;
+    let ours = matches!(&found, claim::ClaimSlot::Valid(c) if c.pool_uuid == uuid && c.disk == disk.identity());
     ensure!(
         ours,
-        "disk {} does not carry the claim of this pool any more",
-        disk.identity()
+        "disk {} (/dev/{}) does not carry the claim of this pool any more",
+        disk.identity(),
+        disk.name
     );
     Ok(())
 }
@@ -146,10 +150,7 @@ pub(super) fn create_array(work: Work<'_>, level: Level, made: &Made) -> Result<
         .uuid
         .as_deref()
         .context("create an array before the claim")?;
-    // The guards close before mdadm opens the disks: it wants them alone too.
-    on_all(&disks, |disk| {
-        is_claimed(&Guard::open(disk, Access::Exclusive)?, disk, uuid)
-    })?;
+    disks.iter().try_for_each(|disk| is_claimed(disk, uuid))?;
     let devices: Vec<PathBuf> = disks.iter().map(|d| device(&d.name)).collect();
     let devices: Vec<&Path> = devices.iter().map(PathBuf::as_path).collect();
     spawn::run(&tools::create_array(
@@ -187,7 +188,7 @@ fn try_assemble(disks: &[&Disk], uuid: &str) -> Result<()> {
     {
         spawn::run(&tools::stop_array(&device(&partial)))?;
     }
-    on_all(disks, |disk| Guard::open(disk, Access::Exclusive))?;
+    disks.iter().try_for_each(|disk| guard::verify(disk))?;
     let devices: Vec<PathBuf> = disks.iter().map(|d| device(&d.name)).collect();
     let devices: Vec<&Path> = devices.iter().map(PathBuf::as_path).collect();
     spawn::run(&tools::assemble_array(uuid, Path::new(ARRAY), &devices)).map(|_| ())
@@ -258,14 +259,7 @@ pub(super) fn make_filesystem(work: Work<'_>, fs: Fs, made: &mut Made) -> Result
         .context("make a filesystem before the claim")?;
     let disks = disks(work)?;
     let target = pool_device(work)?;
-    let access = if work.pool.level.is_some() {
-        Access::Shared
-    } else {
-        Access::Exclusive
-    };
-    on_all(&disks, |disk| {
-        is_claimed(&Guard::open(disk, access)?, disk, uuid)
-    })?;
+    disks.iter().try_for_each(|disk| is_claimed(disk, uuid))?;
     let size =
         device_size(&target).with_context(|| format!("find the size of {}", target.display()))?;
     let tails = TAIL * disks.len() as u64;
@@ -330,24 +324,25 @@ fn device_size(path: &Path) -> std::io::Result<u64> {
 }
 
 /// Clears the claims. After this the pool is finished, whatever happens.
-pub(super) fn finish(work: Work<'_>) -> Result<()> {
+pub(super) fn finish(work: Work<'_>, made: &mut Made) -> Result<()> {
     let target = pool_device(work)?;
     ensure!(
         probe::filesystem(&target)?.is_some(),
         "{} holds no filesystem of ours after mkfs",
         target.display()
     );
-    for disk in disks(work)? {
-        let access = if work.pool.level.is_some() {
-            Access::Shared
-        } else {
-            Access::Exclusive
-        };
-        let guard = Guard::open(disk, access)?;
+    let mut held = std::mem::take(&mut made.held);
+    if held.is_empty() {
+        // Another run made the pool.
+        for disk in disks(work)? {
+            held.push(Guard::open(disk, Access::Shared)?);
+        }
+    }
+    for guard in held {
         match claim::read(guard.file(), guard.size())? {
             claim::ClaimSlot::Valid(_) => claim::clear(guard.file(), guard.size())?,
             claim::ClaimSlot::Absent => {}
-            claim::ClaimSlot::Damaged => warn!("disk {} has a damaged claim", disk.identity()),
+            claim::ClaimSlot::Damaged => warn!("disk {} has a damaged claim", guard.identity()),
         }
         fault::boundary("cleared a claim");
     }

@@ -4,15 +4,16 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{Carried, beside, carry, create_dir, exists, remove_tree, rename_new, tree};
-use super::{sync_dir, sync_filesystem};
+use super::{
+    Carried, beside, carry, create_dir, exists, remove_tree, rename_new, sync_filesystem, tree,
+};
 use crate::fault;
 
 /// The directory of a pool that only root and this program may enter.
@@ -101,16 +102,9 @@ pub fn is_ready(pool_root: &Path) -> bool {
 /// When the marker cannot be written.
 pub fn mark_ready(pool_root: &Path) -> Result<()> {
     let what = || format!("mark the pool at {} as complete", pool_root.display());
-    let private = private(pool_root)?;
-    let marker = private.join(READY);
-    let fresh = beside(&marker, ".new");
-    let mut file = File::create(&fresh).with_context(what)?;
-    file.write_all(b"instore\n")
-        .and_then(|()| file.sync_all())
-        .with_context(what)?;
-    fs::rename(&fresh, &marker).with_context(what)?;
-    sync_dir(&private)?;
-    sync_dir(pool_root)
+    let marker = private(pool_root)?.join(READY);
+    File::create(&marker).with_context(what)?;
+    sync_filesystem(pool_root)
 }
 
 /// Makes sure of the private directory.

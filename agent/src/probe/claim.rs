@@ -7,10 +7,12 @@
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use sha2::{Digest as _, Sha256};
 
+use super::sample;
 use crate::inventory::Claim;
 
 /// One block, whatever the disk's own block size.
@@ -54,6 +56,17 @@ pub fn read(file: &File, size: u64) -> Result<ClaimSlot> {
     let mut block = [0; SLOT_BYTES];
     file.read_exact_at(&mut block, place(size).start)?;
     Ok(parse(&block))
+}
+
+/// Reads the slot of a device, from the disk and not from memory.
+///
+/// # Errors
+/// When the device cannot be read.
+pub fn read_afresh(device: &Path, size: u64) -> Result<ClaimSlot> {
+    let what = || format!("read the claim on {}", device.display());
+    let file = File::open(device).with_context(what)?;
+    sample::forget_cache(&file);
+    read(&file, size).with_context(what)
 }
 
 fn parse(block: &[u8]) -> ClaimSlot {

@@ -118,18 +118,25 @@ fn sample_offsets(size: u64, samples: u64, seed: u64) -> Vec<u64> {
         .collect()
 }
 
-/// Blocks where filesystems keep copies of their superblock, in case the
-/// first one is gone: btrfs mirrors, ext groups of 1 KiB and 4 KiB blocks, XFS
-/// allocation groups at quarters of the disk.
+/// Blocks outside both ends where something may be all the same: superblocks
+/// behind the first MiB (VMFS, bcachefs) or before the last (Promise RAID), and
+/// copies of superblocks, in case the first one is gone: btrfs mirrors, ext
+/// groups of 1 KiB and 4 KiB blocks, XFS allocation groups at quarters of the
+/// disk.
 fn backup_offsets(size: u64) -> impl Iterator<Item = u64> {
     const MIB: u64 = 1 << 20;
     let quarter = size / BLOCK / 4 * BLOCK;
     let btrfs = [64 * MIB, 256 << 30];
     let ext = [1, 3, 5, 7, 9, 25, 27].map(|group| group * 128 * MIB);
     let xfs = [1, 2, 3].map(|group| group * quarter);
+    let behind = [1, 2, 4, 8].map(|mib| mib * MIB);
+    /// Promise's outermost place, in sectors before the end.
+    const PROMISE: u64 = 3087;
+    let before = size.saturating_sub(PROMISE * 512) / BLOCK * BLOCK;
     btrfs
         .into_iter()
-        .chain([8 * MIB])
+        .chain(behind)
+        .chain([before])
         .chain(ext)
         .chain(xfs)
         .filter(move |offset| offset + BLOCK <= size)
