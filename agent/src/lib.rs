@@ -28,3 +28,4 @@ pub mod spawn;
 mod testing;
 pub mod tools;
 pub mod wipe;
+pub mod workers;

@@ -13,15 +13,13 @@ mod tree;
 pub mod udev;
 mod uses;
 
-use std::thread;
-
 use anyhow::{Context as _, Result};
 
 use crate::config::Config;
-use crate::inventory::{Content, Disk, Inventory, Mount, Node};
+use crate::inventory::{Disk, Inventory, Mount, Node};
 use crate::probe::{self, Use};
 use crate::root::Root;
-use crate::rules;
+use crate::{rules, workers};
 use tree::Tree;
 
 /// What the inventory is for.
@@ -110,43 +108,40 @@ impl Look<'_> {
         })
     }
 
-    /// Reads all disks side by side: a full reading waits for the disk, not for
-    /// the processor. What is in use is told by a few blocks.
+    /// Reads several disks at a time in full; what is in use is told by a few
+    /// blocks.
     fn read_content(&mut self, mounts: &[Mount], purpose: Purpose) {
         let candidates: Vec<bool> = self.disks.iter().map(|d| self.is_candidate(d)).collect();
         let root = self.root;
-        thread::scope(|scope| {
-            let mut threads = Vec::new();
-            for (disk, candidate) in self.disks.iter_mut().zip(candidates) {
-                let device = device(root, &disk.name);
-                if candidate {
-                    let identity = disk.identity();
-                    if let Some(by) = in_use(disk, mounts) {
+        let mut in_full = Vec::new();
+        for (disk, candidate) in self.disks.iter_mut().zip(candidates) {
+            let device = device(root, &disk.name);
+            if candidate {
+                match in_use(disk, mounts) {
+                    Some(by) => {
+                        let identity = disk.identity();
                         disk.content = Some(probe::content_in_use(&device, &identity, by));
-                    } else {
-                        let work = scope.spawn(move || probe::content(&device, &identity));
-                        threads.push((disk, work));
                     }
-                    continue;
+                    None => in_full.push(disk),
                 }
-                // A drive without a medium may take long to say so.
-                if disk.hidden || disk.removable || disk.size == 0 {
-                    continue;
-                }
-                match purpose {
-                    Purpose::Show => disk.seen = probe::signatures(&device),
-                    // Nothing else can be a member of an array.
-                    Purpose::Decide if disk.partitions.is_empty() && !disk.system => {
-                        disk.seen = probe::arrays(&device);
-                    }
-                    Purpose::Decide => {}
-                }
+                continue;
             }
-            for (disk, work) in threads {
-                disk.content = Some(work.join().unwrap_or_else(|_| Content::Unreadable {
-                    cause: "reading it ended in a fault of instore".into(),
-                }));
+            // A drive without a medium may take long to say so.
+            if disk.hidden || disk.removable || disk.size == 0 {
+                continue;
             }
+            match purpose {
+                Purpose::Show => disk.seen = probe::signatures(&device),
+                // Nothing else can be a member of an array.
+                Purpose::Decide if disk.partitions.is_empty() && !disk.system => {
+                    disk.seen = probe::arrays(&device);
+                }
+                Purpose::Decide => {}
+            }
+        }
+        workers::on_all(in_full, |disk| {
+            let device = device(root, &disk.name);
+            disk.content = Some(probe::content(&device, &disk.identity()));
         });
     }
 }

@@ -10,9 +10,10 @@ mod signature;
 use std::fs::{File, OpenOptions};
 use std::io::{Seek as _, SeekFrom};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 use crate::inventory::{Content, Filesystem, Finding, Ours};
 use claim::ClaimSlot;
@@ -28,7 +29,7 @@ const OUR_FILESYSTEMS: &[&str] = &["xfs", "ext4"];
 /// means the device cannot carry a claim: an array.
 #[must_use]
 pub fn content(device: &Path, identity: &str) -> Content {
-    told(probe(device, Claims::on(identity)))
+    told(|| probe(device, Claims::on(identity)))
 }
 
 /// The same for a disk that was read in full moments ago. Where both ends and a
@@ -95,7 +96,7 @@ pub fn filesystem(device: &Path) -> Result<Option<Filesystem>> {
 /// What is on a device or an image file that nobody has identified.
 #[must_use]
 pub fn content_of_path(path: &Path) -> Content {
-    told(probe(path, Claims::OfAnyone))
+    told(|| probe(path, Claims::OfAnyone))
 }
 
 #[derive(Clone, Copy)]
@@ -114,7 +115,10 @@ impl<'a> Claims<'a> {
     }
 }
 
-fn told(result: Result<Content>) -> Content {
+/// Whatever goes wrong while a disk is read, it is not empty.
+fn told(read: impl FnOnce() -> Result<Content>) -> Content {
+    let result = catch_unwind(AssertUnwindSafe(read));
+    let result = result.unwrap_or_else(|_| Err(anyhow!("reading it ended in a fault of instore")));
     result.unwrap_or_else(|error| Content::Unreadable {
         cause: format!("{error:#}"),
     })
@@ -279,6 +283,12 @@ mod tests {
         assert_eq!(content_of_path(Path::new("/")).word(), "Unreadable");
         assert_eq!(content_of_path(Path::new("/no/such")).word(), "Unreadable");
         assert_eq!(content_of_path(Path::new("/dev/null")).word(), "Unreadable");
+    }
+
+    #[test]
+    fn a_fault_is_not_empty_either() {
+        let content = told(|| panic!("as libblkid's bindings might"));
+        assert_eq!(content.word(), "Unreadable");
     }
 
     #[test]

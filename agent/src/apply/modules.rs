@@ -19,30 +19,26 @@ pub fn load_early(config: &Config, disks: usize) -> Option<JoinHandle<()>> {
         Fs::Xfs => "xfs",
         Fs::Ext4 => "ext4",
     };
+    // In the order in which they are needed.
     let mut missing = Vec::new();
-    if disks > 0 && !filesystems.lines().any(|line| line.trim() == name) {
-        missing.push(name);
-    }
     match config.layout {
         _ if disks < 2 => {}
         Layout::Auto | Layout::Raid0 if !Path::new("/sys/module/raid0").exists() => {
-            missing.push("raid0")
+            missing.push("raid0");
         }
         Layout::Raid10 if !Path::new("/sys/module/raid10").exists() => missing.push("raid10"),
         _ => {}
+    }
+    if disks > 0 && !filesystems.lines().any(|line| line.trim() == name) {
+        missing.push(name);
     }
     if missing.is_empty() {
         return None;
     }
     Some(thread::spawn(move || {
-        thread::scope(|scope| {
-            for module in missing {
-                scope.spawn(move || {
-                    if let Err(error) = spawn::run(&Argv::new(&["modprobe", "-q", module])) {
-                        debug!("load module {module}: {error:#}");
-                    }
-                });
-            }
-        });
+        let words = [&["modprobe", "-q", "-a"], missing.as_slice()].concat();
+        if let Err(error) = spawn::run(&Argv::new(&words)) {
+            debug!("load modules: {error:#}");
+        }
     }))
 }

@@ -20,6 +20,7 @@ use crate::plan::{Level, Step};
 use crate::probe::{self, claim};
 use crate::spawn::{self, Argv};
 use crate::tools::{self, Geometry, Leftovers, Mkfs, Version};
+use crate::workers;
 
 /// Left free behind every filesystem, for the claim. A MiB keeps alignment.
 const TAIL: u64 = 1 << 20;
@@ -44,24 +45,6 @@ pub(super) fn disks<'a>(work: Work<'a>) -> Result<Vec<&'a Disk>> {
         .collect()
 }
 
-/// Does something to all disks side by side; the first failure is returned.
-fn on_all<T: Send>(disks: &[&Disk], work: impl Fn(&Disk) -> Result<T> + Sync) -> Result<Vec<T>> {
-    thread::scope(|scope| {
-        let work = &work;
-        let threads: Vec<_> = disks
-            .iter()
-            .map(|disk| scope.spawn(move || work(disk)))
-            .collect();
-        threads
-            .into_iter()
-            .map(|t| {
-                t.join()
-                    .unwrap_or_else(|_| Err(anyhow!("a step ended in a fault of instore")))
-            })
-            .collect()
-    })
-}
-
 pub(super) fn claim(work: Work<'_>, made: &mut Made) -> Result<()> {
     let disks = disks(work)?;
     let uuid = random_uuid()?;
@@ -75,11 +58,12 @@ pub(super) fn claim(work: Work<'_>, made: &mut Made) -> Result<()> {
         }));
     }
     // All are verified before the first is written.
-    let mut guards = on_all(&disks, |disk| {
+    let guards = workers::on_all(disks.clone(), |disk| {
         let guard = Guard::open(disk, Access::UntilHandedOver)?;
         guard.expect(disk.content.as_ref())?;
-        Ok(guard)
-    })?;
+        anyhow::Ok(guard)
+    });
+    let mut guards = guards.into_iter().collect::<Result<Vec<Guard>>>()?;
     for (guard, disk) in guards.iter().zip(&disks) {
         let claim = Claim {
             pool_uuid: uuid.clone(),

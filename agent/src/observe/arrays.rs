@@ -1,7 +1,5 @@
 //! md arrays that are assembled now, and what is on those of ours.
 
-use std::thread;
-
 use super::read::{attribute, number};
 use super::tree::Tree;
 use super::{device, mounted};
@@ -39,27 +37,16 @@ pub(super) fn read(tree: &Tree) -> Vec<Array> {
 /// Names the arrays whose members all are of one array of ours, and reads what
 /// is on them.
 pub(super) fn read_content(root: &Root, disks: &[Disk], mounts: &[Mount], arrays: &mut [Array]) {
-    thread::scope(|scope| {
-        let mut threads = Vec::new();
-        for array in arrays {
-            array.uuid = our_uuid(disks, &array.members);
-            if array.uuid.is_some() && array.size > 0 {
-                let path = device(root, &array.name);
-                if let Some(by) = mounted(&array.dev, mounts) {
-                    array.content = Some(probe::content_in_use(&path, "", by));
-                    continue;
-                }
-                let work = scope.spawn(move || probe::content(&path, ""));
-                threads.push((array, work));
-            }
+    for array in arrays {
+        array.uuid = our_uuid(disks, &array.members);
+        if array.uuid.is_some() && array.size > 0 {
+            let path = device(root, &array.name);
+            array.content = Some(match mounted(&array.dev, mounts) {
+                Some(by) => probe::content_in_use(&path, "", by),
+                None => probe::content(&path, ""),
+            });
         }
-        for (array, work) in threads {
-            let fault = || Content::Unreadable {
-                cause: "reading it ended in a fault of instore".into(),
-            };
-            array.content = Some(work.join().unwrap_or_else(|_| fault()));
-        }
-    });
+    }
 }
 
 /// The array that all of these disks say they are of.

@@ -172,13 +172,19 @@ fn block(directory: PathBuf, parent: Option<String>, partitions: Vec<String>) ->
         dev: read::attribute(&directory.join("dev")).unwrap_or_default(),
         holders: read::names(&directory.join("holders")),
         slaves: match parent {
-            None => read::names(&directory.join("slaves")),
-            Some(_) => Vec::new(),
+            // A namespace stands on a controller, never on other devices.
+            None if !is_namespace(&directory) => read::names(&directory.join("slaves")),
+            _ => Vec::new(),
         },
         parent,
         partitions,
         directory,
     }
+}
+
+fn is_namespace(directory: &Path) -> bool {
+    let name = directory.file_name().unwrap_or_default();
+    name.to_string_lossy().starts_with("nvme")
 }
 
 /// Devices that are only a possibility: RAM disks, loop devices without a
