@@ -96,6 +96,7 @@ impl Look<'_> {
         if purpose == Purpose::Show {
             for disk in &mut self.disks {
                 disk.links = udev::links(root, &disk.name);
+                disks::describe(disk, &self.tree);
             }
         }
         Ok(Inventory {

@@ -17,6 +17,8 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 
 use crate::inventory::{Content, Filesystem, Finding, Ours};
 use claim::ClaimSlot;
+use direct::Direct;
+use signature::MD_12_OFFSET;
 pub use signature::{arrays, signatures};
 
 /// The label of a pool that spans all disks; `each` appends "-N".
@@ -68,13 +70,20 @@ pub fn content_in_use(device: &Path, identity: &str, by: Use<'_>) -> Content {
 }
 
 fn in_use(device: &Path, identity: &str, by: Use<'_>) -> Result<Option<Ours>> {
-    let (file, size) = open(device)?;
-    if !identity.is_empty() && claim::read(&file, size)? != ClaimSlot::Absent {
-        return Ok(None);
+    let mut direct = Direct::for_single_blocks(device)?;
+    if !identity.is_empty() {
+        let size = direct.file().seek(SeekFrom::End(0))?;
+        let claim = direct.block(claim::place(size).start)?;
+        if claim::parse(claim) != ClaimSlot::Absent {
+            return Ok(None);
+        }
     }
     Ok(match by {
-        Use::Member => signature::our_member(&file)?.map(Ours::Member),
-        Use::Mounted { fs } => recognise(&signature::filesystems(&file, size, &[fs])?),
+        Use::Member => signature::our_member(direct.block(MD_12_OFFSET)?).map(Ours::Member),
+        Use::Mounted { fs } => {
+            let (file, size) = open(device)?;
+            recognise(&signature::filesystems(&file, size, &[fs])?)
+        }
     })
 }
 

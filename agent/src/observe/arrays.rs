@@ -10,7 +10,7 @@ use crate::root::Root;
 /// All md arrays, by name.
 pub(super) fn read(tree: &Tree) -> Vec<Array> {
     tree.whole()
-        .filter(|(_, block)| block.directory.join("md").is_dir())
+        .filter(|(name, block)| name.starts_with("md") && block.directory.join("md").is_dir())
         .map(|(name, block)| {
             let at = |file: &str| block.directory.join(file);
             let mut members: Vec<String> = block

@@ -24,6 +24,18 @@ pub(super) fn read(root: &Root, tree: &Tree) -> Vec<Disk> {
         .collect()
 }
 
+/// What nothing is decided by.
+pub(super) fn describe(disk: &mut Disk, tree: &Tree) {
+    let Some(block) = tree.get(&disk.name) else {
+        return;
+    };
+    let at = |file: &str| block.directory.join(file);
+    disk.wwid = attribute(&at("wwid"))
+        .or_else(|| attribute(&at("device/wwid")))
+        .filter(|wwid| !wwid.is_empty());
+    disk.logical_block = number(&at("queue/logical_block_size")).unwrap_or(512);
+}
+
 /// Devices that the kernel makes of others.
 fn is_stacked(name: &str) -> bool {
     let kind = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
@@ -56,13 +68,11 @@ fn disk(root: &Root, tree: &Tree, name: &str, block: &Block) -> Disk {
         nsid: number(&at("nsid")),
         transport: identity.transport,
         pci_vendor: identity.pci_vendor,
-        wwid: attribute(&at("wwid"))
-            .or_else(|| attribute(&at("device/wwid")))
-            .filter(|wwid| !wwid.is_empty()),
+        wwid: None,
         size: number::<u64>(&at("size"))
             .unwrap_or(0)
             .saturating_mul(SECTOR),
-        logical_block: number(&at("queue/logical_block_size")).unwrap_or(512),
+        logical_block: 512,
         hidden: is_set(&at("hidden")),
         removable: is_set(&at("removable")),
         // Who cannot say that it is writable is taken to be read-only.

@@ -69,7 +69,8 @@ pub fn read_afresh(device: &Path, size: u64) -> Result<ClaimSlot> {
     read(&file, size).with_context(what)
 }
 
-fn parse(block: &[u8]) -> ClaimSlot {
+/// What the slot of these bytes is.
+pub(super) fn parse(block: &[u8]) -> ClaimSlot {
     let Some(rest) = block.strip_prefix(MAGIC) else {
         return ClaimSlot::Absent;
     };

@@ -5,6 +5,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use io_uring::{IoUring, opcode, types};
@@ -42,6 +43,13 @@ impl Blocks {
     }
 }
 
+fn open(device: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_DIRECT | libc::O_NONBLOCK)
+        .open(device)
+}
+
 /// A device opened for direct reads.
 #[derive(Debug)]
 pub(super) struct Direct {
@@ -52,14 +60,30 @@ pub(super) struct Direct {
 impl Direct {
     /// Opens the device behind a descriptor once more.
     pub(super) fn new(file: &File) -> Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_DIRECT | libc::O_NONBLOCK)
-            .open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         Ok(Self {
-            file,
+            file: open(Path::new(&path))?,
             blocks: Blocks::new(BATCH),
         })
+    }
+
+    /// Opens a device of which no more than a few blocks are wanted.
+    pub(super) fn for_single_blocks(device: &Path) -> Result<Self> {
+        Ok(Self {
+            file: open(device)?,
+            blocks: Blocks::new(1),
+        })
+    }
+
+    pub(super) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// One block, whose offset is a multiple of its size.
+    pub(super) fn block(&mut self, offset: u64) -> Result<&[u8]> {
+        let block = self.blocks.as_mut_bytes();
+        self.file.read_exact_at(block, offset)?;
+        Ok(block)
     }
 
     /// The first byte that is not zero, from `from` on for `length` bytes, both

@@ -32,25 +32,27 @@ pub(super) struct Signature {
 /// read has none to show.
 #[must_use]
 pub fn signatures(device: &Path) -> Vec<Finding> {
-    findings(device, all)
-}
-
-/// The same, of members of arrays only: their names tell who else manages disks.
-#[must_use]
-pub fn arrays(device: &Path) -> Vec<Finding> {
-    findings(device, |file, size| {
-        filesystems(file, size, &["linux_raid_member"])
-    })
-}
-
-fn findings(device: &Path, read: fn(&File, u64) -> Result<Vec<Signature>>) -> Vec<Finding> {
     let read = || -> Result<Vec<Signature>> {
         let mut file = File::open(device)?;
         let size = file.seek(SeekFrom::End(0))?;
-        read(&file, size)
+        all(&file, size)
     };
     let found = read().unwrap_or_default();
     found.into_iter().map(|s| s.finding).collect()
+}
+
+/// The member of an array that a device is, as mdadm makes them by default: its
+/// name tells who else manages disks.
+#[must_use]
+pub fn arrays(device: &Path) -> Vec<Finding> {
+    let read = || md_member(&File::open(device)?, MD_12_OFFSET);
+    let member = read().ok().flatten();
+    let finding = member.map(|member| Finding {
+        what: "linux_raid_member".into(),
+        offset: MD_12_OFFSET,
+        label: Some(member.name),
+    });
+    finding.into_iter().collect()
 }
 
 /// Every signature libblkid finds, in the order of the device.
@@ -184,13 +186,16 @@ fn gpt_headers(file: &File, size: u64) -> Result<Vec<u64>> {
 }
 
 /// Where metadata 1.2 begins; 1.0 is at the end and 1.1 at 0: not ours.
-const MD_12_OFFSET: u64 = 4096;
+pub(super) const MD_12_OFFSET: u64 = 4096;
+/// The fixed part and the roles of more members than anybody has.
+const MD_BYTES: usize = 1024;
 const MD_MAGIC: u32 = 0xa92b_4efc;
 
-/// The superblock of our array, on a disk that the kernel runs an array from.
-pub(super) fn our_member(file: &File) -> Result<Option<Member>> {
-    let member = md_member(file, MD_12_OFFSET)?;
-    Ok(member.filter(|member| member.name == ARRAY_NAME))
+/// The superblock of our array, in the block at [`MD_12_OFFSET`] of a disk that
+/// the kernel runs an array from.
+pub(super) fn our_member(block: &[u8]) -> Option<Member> {
+    let member = parse_md(block.first_chunk()?)?;
+    (member.name == ARRAY_NAME).then_some(member)
 }
 
 /// Reads the superblock as <linux/raid/md_p.h> lays it out (mdp_superblock_1).
@@ -198,25 +203,29 @@ fn md_member(file: &File, magic_offset: u64) -> Result<Option<Member>> {
     if magic_offset != MD_12_OFFSET {
         return Ok(None);
     }
-    let mut block = [0; 1024];
+    let mut block = [0; MD_BYTES];
     file.read_exact_at(&mut block, MD_12_OFFSET)?;
+    Ok(parse_md(&block))
+}
+
+fn parse_md(block: &[u8; MD_BYTES]) -> Option<Member> {
     let u32_at =
         |at: usize| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
     if u32_at(0) != MD_MAGIC || u32_at(4) != 1 {
-        return Ok(None);
+        return None;
     }
     let name = &block[32..64];
     let name = &name[..name.iter().position(|&b| b == 0).unwrap_or(name.len())];
     // dev_roles[dev_number] is this member's slot, an array of u16 at 256.
     let number = u32_at(160) as usize;
     let slot = block.get(256 + 2 * number..258 + 2 * number);
-    Ok(Some(Member {
+    Some(Member {
         array_uuid: uuid_text(&block[16..32]),
         name: String::from_utf8_lossy(name).into_owned(),
         level: u32_at(72).cast_signed(),
         raid_disks: u32_at(92),
         slot: slot.map_or(u32::MAX, |s| u32::from(u16::from_le_bytes([s[0], s[1]]))),
-    }))
+    })
 }
 
 /// Sixteen bytes as 8-4-4-4-12.
