@@ -1,6 +1,5 @@
 //! md arrays that are assembled now, and what is on those of ours.
 
-use super::read::{attribute, number};
 use super::tree::Tree;
 use super::{device, mounted};
 use crate::inventory::{Array, Content, Disk, Mount, Ours};
@@ -10,9 +9,9 @@ use crate::root::Root;
 /// All md arrays, by name.
 pub(super) fn read(tree: &Tree) -> Vec<Array> {
     tree.whole()
-        .filter(|(name, block)| name.starts_with("md") && block.directory.join("md").is_dir())
+        .filter(|(name, block)| name.starts_with("md") && block.directory.has("md"))
         .map(|(name, block)| {
-            let at = |file: &str| block.directory.join(file);
+            let at = &block.directory;
             let mut members: Vec<String> = block
                 .slaves
                 .iter()
@@ -23,10 +22,10 @@ pub(super) fn read(tree: &Tree) -> Vec<Array> {
             Array {
                 name: name.to_owned(),
                 dev: block.dev.clone(),
-                level: attribute(&at("md/level")).unwrap_or_default(),
-                state: attribute(&at("md/array_state")).unwrap_or_default(),
+                level: at.attribute("md/level").unwrap_or_default(),
+                state: at.attribute("md/array_state").unwrap_or_default(),
                 members,
-                size: number::<u64>(&at("size")).unwrap_or(0).saturating_mul(512),
+                size: at.number::<u64>("size").unwrap_or(0).saturating_mul(512),
                 uuid: None,
                 content: None,
             }

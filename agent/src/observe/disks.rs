@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::read::{attribute, is_set, names, number, trimmed};
+use super::read::{Directory, trimmed};
 use super::tree::{Block, Tree};
 use crate::inventory::{Bus, Disk};
 use crate::root::Root;
@@ -29,11 +29,12 @@ pub(super) fn describe(disk: &mut Disk, tree: &Tree) {
     let Some(block) = tree.get(&disk.name) else {
         return;
     };
-    let at = |file: &str| block.directory.join(file);
-    disk.wwid = attribute(&at("wwid"))
-        .or_else(|| attribute(&at("device/wwid")))
+    let at = &block.directory;
+    disk.wwid = at
+        .attribute("wwid")
+        .or_else(|| at.attribute("device/wwid"))
         .filter(|wwid| !wwid.is_empty());
-    disk.logical_block = number(&at("queue/logical_block_size")).unwrap_or(512);
+    disk.logical_block = at.number("queue/logical_block_size").unwrap_or(512);
 }
 
 /// Devices that the kernel makes of others.
@@ -50,7 +51,7 @@ fn is_path_name(name: &str) -> bool {
 }
 
 fn disk(root: &Root, tree: &Tree, name: &str, block: &Block) -> Disk {
-    let at = |file: &str| block.directory.join(file);
+    let at = &block.directory;
     let mut holders = block.holders.clone();
     for partition in block.partitions.iter().filter_map(|p| tree.get(p)) {
         holders.extend(partition.holders.iter().cloned());
@@ -61,22 +62,20 @@ fn disk(root: &Root, tree: &Tree, name: &str, block: &Block) -> Disk {
     Disk {
         name: name.to_owned(),
         dev: block.dev.clone(),
-        diskseq: number(&at("diskseq")),
+        diskseq: at.number("diskseq"),
         bus: identity.bus,
         model: identity.model,
         serial: identity.serial,
-        nsid: number(&at("nsid")),
+        nsid: at.number("nsid"),
         transport: identity.transport,
         pci_vendor: identity.pci_vendor,
         wwid: None,
-        size: number::<u64>(&at("size"))
-            .unwrap_or(0)
-            .saturating_mul(SECTOR),
+        size: at.number::<u64>("size").unwrap_or(0).saturating_mul(SECTOR),
         logical_block: 512,
-        hidden: is_set(&at("hidden")),
-        removable: is_set(&at("removable")),
+        hidden: at.is_set("hidden"),
+        removable: at.is_set("removable"),
         // Who cannot say that it is writable is taken to be read-only.
-        read_only: attribute(&at("ro")).as_deref() != Some("0"),
+        read_only: at.attribute("ro").as_deref() != Some("0"),
         backing_file: identity.backing_file,
         partitions: block.partitions.clone(),
         holders,
@@ -98,7 +97,7 @@ struct Identity {
 }
 
 impl Identity {
-    fn read(root: &Root, name: &str, directory: &Path) -> Self {
+    fn read(root: &Root, name: &str, directory: &Directory) -> Self {
         if name.starts_with("loop") {
             return Self::of_loop(directory);
         }
@@ -108,8 +107,8 @@ impl Identity {
         Self::of_other(directory)
     }
 
-    fn of_loop(directory: &Path) -> Self {
-        let file = attribute(&directory.join("loop/backing_file")).unwrap_or_default();
+    fn of_loop(directory: &Directory) -> Self {
+        let file = directory.attribute("loop/backing_file").unwrap_or_default();
         let file = file.strip_suffix(" (deleted)").unwrap_or(&file).to_owned();
         Self {
             bus: Bus::Loop,
@@ -124,20 +123,24 @@ impl Identity {
     /// A namespace hangs below its controller, or with native multipath below
     /// a subsystem that links to all of its controllers. What these do not
     /// agree upon is not known.
-    fn of_nvme(root: &Root, directory: &Path) -> Self {
-        let above = directory.parent().unwrap_or(directory).to_path_buf();
-        let controllers = match file_name(&above).starts_with("nvme-subsys") {
+    fn of_nvme(root: &Root, directory: &Directory) -> Self {
+        let above = directory.directory("..");
+        let several = match file_name(above.path()).starts_with("nvme-subsys") {
             true => controllers_of(root, &above),
-            false => vec![above.clone()],
+            false => Vec::new(),
         };
-        let each = |file: &str| agreed(controllers.iter().map(|c| attribute(&c.join(file))));
+        let controllers = match several.as_slice() {
+            [] => std::slice::from_ref(&above),
+            several => several,
+        };
+        let each = |file: &str| agreed(controllers.iter().map(|c| c.attribute(file)));
         Self {
             bus: Bus::Nvme,
             model: each("model")
-                .or_else(|| attribute(&above.join("model")))
+                .or_else(|| above.attribute("model"))
                 .unwrap_or_default(),
             serial: each("serial")
-                .or_else(|| attribute(&above.join("serial")))
+                .or_else(|| above.attribute("serial"))
                 .unwrap_or_default(),
             transport: each("transport"),
             pci_vendor: each("device/vendor").and_then(|vendor| {
@@ -148,14 +151,14 @@ impl Identity {
     }
 
     /// SCSI says its serial in page 0x80, virtio in an attribute of the disk.
-    fn of_other(directory: &Path) -> Self {
-        let page = std::fs::read(directory.join("device/vpd_pg80")).ok();
+    fn of_other(directory: &Directory) -> Self {
+        let page = std::fs::read(directory.path().join("device/vpd_pg80")).ok();
         let page = page.and_then(|page| page.get(VPD_HEADER..).map(trimmed));
         Self {
             bus: Bus::Other,
-            model: attribute(&directory.join("device/model")).unwrap_or_default(),
+            model: directory.attribute("device/model").unwrap_or_default(),
             serial: page
-                .or_else(|| attribute(&directory.join("serial")))
+                .or_else(|| directory.attribute("serial"))
                 .unwrap_or_default(),
             transport: None,
             pci_vendor: None,
@@ -166,19 +169,17 @@ impl Identity {
 
 /// The controllers of a subsystem: links named nvme0, nvme1, ... in it. By
 /// their link, or by the class where a container shows only that.
-fn controllers_of(root: &Root, subsystem: &Path) -> Vec<PathBuf> {
-    names(subsystem)
+fn controllers_of(root: &Root, subsystem: &Directory) -> Vec<Directory> {
+    subsystem
+        .names(".")
         .into_iter()
         .filter(|name| {
             name.strip_prefix("nvme")
                 .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
         })
-        .map(|name| {
-            let link = subsystem.join(&name);
-            match link.exists() {
-                true => link,
-                false => root.join("/sys/class/nvme").join(name),
-            }
+        .map(|name| match subsystem.has(&name) {
+            true => subsystem.directory(&name),
+            false => Directory::new(root.join("/sys/class/nvme").join(name)),
         })
         .collect()
 }

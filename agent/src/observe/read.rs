@@ -3,10 +3,13 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use nix::sys::stat;
+use nix::dir::Dir;
+use nix::fcntl::{self, OFlag};
+use nix::sys::stat::{self, Mode};
 
 /// The kernel gives an attribute of sysfs at most one page, in one read.
 const ATTRIBUTE_BYTES: usize = 4096;
@@ -17,19 +20,88 @@ const MAX_TEXT: u64 = 4 << 20;
 /// An attribute, without the spaces and NULs that pad it. None when there is
 /// none, or it cannot be read.
 pub(super) fn attribute(path: &Path) -> Option<String> {
+    first_page(&mut File::open(path).ok()?)
+}
+
+fn first_page(file: &mut File) -> Option<String> {
     let mut page = [0; ATTRIBUTE_BYTES];
-    let length = File::open(path).ok()?.read(&mut page).ok()?;
+    let length = file.read(&mut page).ok()?;
     Some(trimmed(page.get(..length)?))
 }
 
-/// A numeric attribute.
-pub(super) fn number<T: std::str::FromStr>(path: &Path) -> Option<T> {
-    attribute(path)?.parse().ok()
+/// A directory of sysfs that is kept open: paths there are long, and every part
+/// of one costs.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    open: Option<OwnedFd>,
 }
 
-/// Whether a boolean attribute is there and not 0.
-pub(super) fn is_set(path: &Path) -> bool {
-    attribute(path).is_some_and(|text| text != "0")
+impl Directory {
+    pub(super) fn new(path: PathBuf) -> Self {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        Self {
+            open: fcntl::open(&path, flags, Mode::empty()).ok(),
+            path,
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A directory below, or ".." above.
+    pub(super) fn directory(&self, name: &str) -> Self {
+        let path = match (name, self.path.parent()) {
+            ("..", Some(parent)) => parent.to_path_buf(),
+            _ => self.path.join(name),
+        };
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        Self {
+            open: self.open_at(name, flags),
+            path,
+        }
+    }
+
+    fn open_at(&self, name: &str, flags: OFlag) -> Option<OwnedFd> {
+        fcntl::openat(self.open.as_ref()?, name, flags, Mode::empty()).ok()
+    }
+
+    /// As the function of this name.
+    pub(super) fn attribute(&self, name: &str) -> Option<String> {
+        let file = self.open_at(name, OFlag::O_RDONLY | OFlag::O_CLOEXEC)?;
+        first_page(&mut File::from(file))
+    }
+
+    /// A numeric attribute.
+    pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.attribute(name)?.parse().ok()
+    }
+
+    /// Whether a boolean attribute is there and not 0.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.attribute(name).is_some_and(|text| text != "0")
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.open_at(name, OFlag::O_PATH | OFlag::O_CLOEXEC)
+            .is_some()
+    }
+
+    /// As the function of this name; "." lists the directory itself.
+    pub(super) fn names(&self, name: &str) -> Vec<String> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let list = self
+            .open_at(name, flags)
+            .and_then(|fd| Dir::from_fd(fd).ok());
+        let entries = list.into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| name != "." && name != "..")
+            .collect();
+        names.sort();
+        names
+    }
 }
 
 /// Without the padding of fixed-width fields, and as UTF-8.

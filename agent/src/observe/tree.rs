@@ -3,18 +3,18 @@
 //! disk is that" asks here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::read;
+use super::read::{self, Directory};
 use crate::root::Root;
 
 /// A whole device or a partition.
 #[derive(Debug)]
 pub(super) struct Block {
     /// Its directory in sysfs, with links resolved.
-    pub(super) directory: PathBuf,
+    pub(super) directory: Directory,
     /// "major:minor"; empty for a hidden device, which has none.
     pub(super) dev: String,
     /// The disk it is a partition of.
@@ -60,21 +60,21 @@ impl Tree {
 
     fn add_whole(&mut self, name: String, top: &Path) {
         let link = top.join(&name);
-        let directory = match std::fs::read_link(&link) {
+        let directory = Directory::new(match std::fs::read_link(&link) {
             Ok(target) => top.join(target),
             Err(_) => link,
-        };
+        });
         if is_idle(&name, &directory) {
             return;
         }
-        let partitions: Vec<String> = read::names(&directory)
-            .into_iter()
-            .filter(|entry| {
-                entry.starts_with(&name) && directory.join(entry).join("partition").exists()
-            })
-            .collect();
+        let is_partition = |entry: &String| {
+            entry.starts_with(&name) && directory.has(&format!("{entry}/partition"))
+        };
+        let entries = directory.names(".").into_iter();
+        let partitions: Vec<String> = entries.filter(is_partition).collect();
         for partition in &partitions {
-            let block = block(directory.join(partition), Some(name.clone()), Vec::new());
+            let directory = directory.directory(partition);
+            let block = block(directory, Some(name.clone()), Vec::new());
             self.add(partition.clone(), block);
         }
         let whole = block(directory, None, partitions);
@@ -167,13 +167,13 @@ impl Tree {
     }
 }
 
-fn block(directory: PathBuf, parent: Option<String>, partitions: Vec<String>) -> Block {
+fn block(directory: Directory, parent: Option<String>, partitions: Vec<String>) -> Block {
     Block {
-        dev: read::attribute(&directory.join("dev")).unwrap_or_default(),
-        holders: read::names(&directory.join("holders")),
+        dev: directory.attribute("dev").unwrap_or_default(),
+        holders: directory.names("holders"),
         slaves: match parent {
             // A namespace stands on a controller, never on other devices.
-            None if !is_namespace(&directory) => read::names(&directory.join("slaves")),
+            None if !is_namespace(&directory) => directory.names("slaves"),
             _ => Vec::new(),
         },
         parent,
@@ -182,19 +182,19 @@ fn block(directory: PathBuf, parent: Option<String>, partitions: Vec<String>) ->
     }
 }
 
-fn is_namespace(directory: &Path) -> bool {
-    let name = directory.file_name().unwrap_or_default();
+fn is_namespace(directory: &Directory) -> bool {
+    let name = directory.path().file_name().unwrap_or_default();
     name.to_string_lossy().starts_with("nvme")
 }
 
 /// Devices that are only a possibility: RAM disks, loop devices without a
 /// file, zram and nbd without a size, and drives for media that come and go.
-fn is_idle(name: &str, directory: &Path) -> bool {
+fn is_idle(name: &str, directory: &Directory) -> bool {
     let kind = name.trim_end_matches(|c: char| c.is_ascii_digit());
     match kind {
         "ram" | "sr" | "fd" => true,
-        "loop" => !directory.join("loop/backing_file").exists(),
-        "zram" | "nbd" => read::number::<u64>(&directory.join("size")).unwrap_or(0) == 0,
+        "loop" => !directory.has("loop/backing_file"),
+        "zram" | "nbd" => directory.number::<u64>("size").unwrap_or(0) == 0,
         _ => false,
     }
 }

@@ -128,7 +128,7 @@ impl<'a> Map<'a> {
             let file = self
                 .tree
                 .get(&name)
-                .and_then(|block| read::attribute(&block.directory.join("loop/backing_file")));
+                .and_then(|block| block.directory.attribute("loop/backing_file"));
             let holder = file.and_then(|file| {
                 all.iter()
                     .filter(|mount| Path::new(&file).starts_with(&mount.at))
@@ -203,7 +203,7 @@ impl<'a> Map<'a> {
             if !name.starts_with("loop") {
                 continue;
             }
-            let file = read::attribute(&block.directory.join("loop/backing_file"));
+            let file = block.directory.attribute("loop/backing_file");
             if let Some(below) = file.and_then(|file| self.tree.by_path(self.root, &file))
                 && below != name
             {
@@ -217,8 +217,8 @@ fn held_words(tree: &Tree, holder: &str) -> String {
     let Some(block) = tree.get(holder) else {
         return format!("held by {holder}");
     };
-    let mapped = |file: &str| read::attribute(&block.directory.join("dm").join(file));
-    if block.directory.join("md").exists() || holder.starts_with("md") {
+    let mapped = |file: &str| block.directory.attribute(&format!("dm/{file}"));
+    if block.directory.has("md") || holder.starts_with("md") {
         return format!("member of array {holder}");
     }
     let Some(name) = mapped("name") else {
