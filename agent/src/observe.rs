@@ -16,7 +16,7 @@ mod uses;
 use anyhow::{Context as _, Result};
 
 use crate::config::Config;
-use crate::inventory::{Disk, Inventory, Mount, Node};
+use crate::inventory::{Cloud, Disk, Inventory, Mount, Node};
 use crate::probe::{self, Use};
 use crate::root::Root;
 use crate::{rules, workers};
@@ -74,10 +74,7 @@ impl Look<'_> {
     }
 
     fn is_candidate(&self, disk: &Disk) -> bool {
-        matches!(
-            rules::judge(disk, self.node.cloud, self.config),
-            rules::Verdict::Candidate { .. }
-        )
+        is_candidate(disk, self.node.cloud, self.config)
     }
 
     /// Reads the rest: uses, content, arrays, owners.
@@ -86,8 +83,17 @@ impl Look<'_> {
     /// When /proc/self/mountinfo cannot be read.
     pub fn read(mut self, purpose: Purpose) -> Result<Inventory> {
         let root = self.root;
-        let spaces = mounts::namespaces(root)?;
-        uses::find(root, &self.tree, &spaces, &mut self.disks)?;
+        let mut spaces = vec![mounts::own(root)?];
+        // Who else has a disk mounted matters only for one that could be made
+        // a pool of.
+        let settled = |disk: &Disk| in_use(disk, &spaces[0].mounts).is_some();
+        let mut candidates = self.disks.iter().filter(|d| self.is_candidate(d));
+        if purpose == Purpose::Show || !candidates.all(settled) {
+            mounts::add_others(root, &mut spaces);
+        }
+        let (cloud, config) = (self.node.cloud, self.config);
+        let matters = |disk: &Disk| purpose == Purpose::Show || is_candidate(disk, cloud, config);
+        uses::find(root, &self.tree, &spaces, &mut self.disks, matters)?;
         let own = spaces.into_iter().next().map(|own| own.mounts);
         let mounts = own.unwrap_or_default();
         self.read_content(&mounts, purpose);
@@ -101,7 +107,7 @@ impl Look<'_> {
         }
         Ok(Inventory {
             owners: owners::find(root, &self.disks),
-            paths: paths::read(root, self.config, self.disks.len()),
+            paths: paths::read(root, self.config, self.disks.len(), purpose),
             node: self.node,
             disks: self.disks,
             arrays,
@@ -145,6 +151,13 @@ impl Look<'_> {
             disk.content = Some(probe::content(&device, &disk.identity()));
         });
     }
+}
+
+fn is_candidate(disk: &Disk, cloud: Cloud, config: &Config) -> bool {
+    matches!(
+        rules::judge(disk, cloud, config),
+        rules::Verdict::Candidate { .. }
+    )
 }
 
 /// What the kernel does with a whole disk.

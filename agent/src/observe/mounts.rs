@@ -18,18 +18,22 @@ pub(super) struct Namespace {
     pub(super) mounts: Vec<Mount>,
 }
 
-/// All namespaces that can be seen, the agent's own first, then by process.
-pub(super) fn namespaces(root: &Root) -> Result<Vec<Namespace>> {
-    let proc = root.join("/proc");
-    let own = proc.join("self/mountinfo");
+/// The agent's own namespace.
+pub(super) fn own(root: &Root) -> Result<Namespace> {
+    let own = root.join("/proc/self/mountinfo");
     let bytes = std::fs::read(&own)
         .with_context(|| format!("read {}: is /proc mounted?", own.display()))?;
-    let mut seen = BTreeSet::new();
-    seen.extend(std::fs::read_link(proc.join("self/ns/mnt")).ok());
-    let mut all = vec![Namespace {
+    Ok(Namespace {
         pid: None,
         mounts: parse(&String::from_utf8_lossy(&bytes)),
-    }];
+    })
+}
+
+/// All other namespaces that can be seen, by process.
+pub(super) fn add_others(root: &Root, all: &mut Vec<Namespace>) {
+    let proc = root.join("/proc");
+    let mut seen = BTreeSet::new();
+    seen.extend(std::fs::read_link(proc.join("self/ns/mnt")).ok());
     let mut pids: Vec<u32> = read::names(&proc)
         .iter()
         .filter_map(|name| name.parse().ok())
@@ -52,7 +56,6 @@ pub(super) fn namespaces(root: &Root) -> Result<Vec<Namespace>> {
             });
         }
     }
-    Ok(all)
 }
 
 /// Parses a mount table; a line that is none is left out.

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::Purpose;
 use crate::config::{Config, Layout};
 use crate::inventory::PathFacts;
 use crate::root::Root;
 
-/// Looked at whether the configuration names them or not.
+/// Looked at for people, whether the configuration names them or not.
 const USUAL: &[&str] = &[
     "/data",
     "/var/lib/containerd",
@@ -18,9 +19,17 @@ const USUAL: &[&str] = &[
 ];
 
 /// Facts by path; with layout `each` also of a mount point for every disk.
-pub(super) fn read(root: &Root, config: &Config, disks: usize) -> BTreeMap<PathBuf, PathFacts> {
-    let mut paths: Vec<PathBuf> = USUAL.iter().map(PathBuf::from).collect();
-    paths.extend(config.targets().into_iter().map(Path::to_path_buf));
+pub(super) fn read(
+    root: &Root,
+    config: &Config,
+    disks: usize,
+    purpose: Purpose,
+) -> BTreeMap<PathBuf, PathFacts> {
+    let targets = config.targets().into_iter().map(Path::to_path_buf);
+    let mut paths: Vec<PathBuf> = targets.collect();
+    if purpose == Purpose::Show {
+        paths.extend(USUAL.iter().map(PathBuf::from));
+    }
     if config.layout == Layout::Each {
         paths.extend((0..disks).map(|n| config.mount.join(n.to_string())));
     }

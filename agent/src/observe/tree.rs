@@ -40,10 +40,13 @@ impl Tree {
         // Listed here and not by `read::names`: no list is not an empty list.
         let entries = std::fs::read_dir(&top)
             .with_context(|| format!("read {}: is sysfs mounted?", top.display()))?;
+        // One list of all partitions, instead of a long one for each disk.
+        let class = read::names(&root.join("/sys/class/block"));
         let mut tree = Self::default();
         for entry in entries {
             let entry = entry.with_context(|| format!("read {}", top.display()))?;
-            tree.add_whole(entry.file_name().to_string_lossy().into_owned(), &top);
+            let name = entry.file_name().to_string_lossy().into_owned();
+            tree.add_whole(name, &top, &class);
         }
         Ok(tree)
     }
@@ -53,12 +56,13 @@ impl Tree {
         let top = root.join("/sys/block");
         let mut tree = Self::default();
         if top.join(name).exists() {
-            tree.add_whole(name.to_owned(), &top);
+            tree.add_whole(name.to_owned(), &top, &[]);
         }
         tree
     }
 
-    fn add_whole(&mut self, name: String, top: &Path) {
+    /// `class` are the names of all block devices, if they are known.
+    fn add_whole(&mut self, name: String, top: &Path, class: &[String]) {
         let link = top.join(&name);
         let directory = Directory::new(match std::fs::read_link(&link) {
             Ok(target) => top.join(target),
@@ -70,8 +74,11 @@ impl Tree {
         let is_partition = |entry: &String| {
             entry.starts_with(&name) && directory.has(&format!("{entry}/partition"))
         };
-        let entries = directory.names(".").into_iter();
-        let partitions: Vec<String> = entries.filter(is_partition).collect();
+        let entries = match class {
+            [] => directory.names("."),
+            known => known.iter().filter(|n| **n != name).cloned().collect(),
+        };
+        let partitions: Vec<String> = entries.into_iter().filter(is_partition).collect();
         for partition in &partitions {
             let directory = directory.directory(partition);
             let block = block(directory, Some(name.clone()), Vec::new());

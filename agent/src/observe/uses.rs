@@ -25,12 +25,13 @@ const SYSTEM: &[&str] = &["/", "/boot", "/boot/efi", "/efi", "/usr", "/var", "/e
 const TRIES: usize = 4;
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
-/// Fills `uses` and `system` of every disk.
+/// Fills `uses` and `system` of every disk; tries to open those that matter.
 pub(super) fn find(
     root: &Root,
     tree: &Tree,
     spaces: &[Namespace],
     disks: &mut [Disk],
+    matters: impl Fn(&Disk) -> bool,
 ) -> Result<()> {
     let mut map = Map::new(root, tree, disks);
     let system = map.system(spaces);
@@ -49,7 +50,8 @@ pub(super) fn find(
         if disk.system {
             disk.uses.insert(0, "the system runs from it".into());
         }
-        if disk.uses.is_empty() && root.is_system() && !disk.hidden && disk.size > 0 {
+        let openable = root.is_system() && !disk.hidden && disk.size > 0;
+        if disk.uses.is_empty() && openable && matters(disk) {
             disk.uses.extend(opened(root, disk));
         }
     }
