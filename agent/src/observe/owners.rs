@@ -31,8 +31,10 @@ const AZURE_UNIT: &str = "azure-ephemeral-disk-setup.service";
 
 pub(super) fn find(root: &Root, disks: &[Disk]) -> Vec<Owner> {
     let mut owners: Vec<Owner> = nodeadm::find(root).into_iter().collect();
+    let declared = declarations(root);
     for (array, name) in ARRAYS {
-        owners.extend(array_evidence(root, disks, array).map(|evidence| owner(name, evidence)));
+        let evidence = array_evidence(root, disks, &declared, array);
+        owners.extend(evidence.map(|evidence| owner(name, evidence)));
     }
     owners.extend(lis_evidence(root).map(|evidence| owner(LIS, evidence)));
     owners.extend(azure_evidence(root).map(|evidence| owner(AZURE_UNIT, evidence)));
@@ -46,7 +48,18 @@ fn owner(name: &str, evidence: String) -> Owner {
     }
 }
 
-fn array_evidence(root: &Root, disks: &[Disk], array: &str) -> Option<String> {
+/// The files that declare arrays, with their text.
+fn declarations(root: &Root) -> Vec<(&'static str, String)> {
+    let read = |file: &&'static str| Some((*file, text(&root.join(file))?));
+    ARRAY_FILES.iter().filter_map(read).collect()
+}
+
+fn array_evidence(
+    root: &Root,
+    disks: &[Disk],
+    declared: &[(&str, String)],
+    array: &str,
+) -> Option<String> {
     let of_disk = disks.iter().find_map(|disk| {
         let names_it = findings(disk).iter().any(|finding| {
             let label = finding.label.as_deref().unwrap_or_default();
@@ -62,8 +75,7 @@ fn array_evidence(root: &Root, disks: &[Disk], array: &str) -> Option<String> {
                 .then_some(link)
         })
         .or_else(|| {
-            ARRAY_FILES.iter().find_map(|file| {
-                let text = text(&root.join(file))?;
+            declared.iter().find_map(|(file, text)| {
                 let names_it = text.lines().any(|line| declares(line, array));
                 names_it.then(|| format!("{file} declares it"))
             })

@@ -113,7 +113,8 @@ pub(super) fn trimmed(bytes: &[u8]) -> String {
 
 /// A file as text, up to a bound; None when it cannot be read.
 pub(super) fn text(path: &Path) -> Option<String> {
-    let mut bytes = Vec::new();
+    // Room for most of them, so that one read does.
+    let mut bytes = Vec::with_capacity(4 * ATTRIBUTE_BYTES);
     let file = File::open(path).ok()?;
     file.take(MAX_TEXT).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
