@@ -31,7 +31,7 @@ fn main() {
 
     println!("medians of {rounds} rounds, guest time in ms; processes include those of udev");
     println!(
-        "disks   floor   apply   ratio  (lowest..highest)   again   processes: floor apply again"
+        "disks   floor   apply   ratio  (lowest..highest)   again    true   processes: floor apply again"
     );
     for disks in DISKS {
         let node = Node::new(disks);
@@ -43,12 +43,13 @@ fn main() {
         let ratios: Vec<f64> = apply.iter().zip(&floor).map(|(a, f)| a / f).collect();
         let middle = |name: &str| median(facts(&report, name));
         println!(
-            "{disks:>5}  {:6.0}  {:6.0}  {:6.2}  {:>18}  {:6.0}   {:>16.0} {:>5.0} {:>5.0}",
+            "{disks:>5}  {:6.0}  {:6.0}  {:6.2}  {:>18}  {:6.0}  {:6.0}   {:>16.0} {:>5.0} {:>5.0}",
             median(floor.clone()) / 1000.0,
             median(apply.clone()) / 1000.0,
             median(apply) / median(floor),
             format!("({:.2}..{:.2})", lowest(&ratios), highest(&ratios)),
             middle("again") / 1000.0,
+            middle("true") / 1000.0,
             middle("floor.processes"),
             middle("apply.processes"),
             middle("again.processes"),
