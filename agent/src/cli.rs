@@ -27,7 +27,7 @@ const EXITS: &str = "Exit status:
   1  a step failed; it is safe to run again
   2  the command line or the configuration is wrong
   3  refused: a disk is not empty, a mount point is taken, disks are missing
-  4  what is on a disk could not be told
+  4  probe only: what is on a disk could not be told
   5  another instore is at work";
 
 /// Sets up, and looks after, the ephemeral NVMe disks of a cloud node.

@@ -57,8 +57,7 @@ take_apply() {
     bare
     timed "${1}apply" instore apply --mount /data
     udevadm settle
-    local turn
-    for turn in 1 2 3; do
+    for _ in 1 2 3; do
         timed "${1}again" instore apply --mount /data
         timed "${1}true" /bin/true
     done
