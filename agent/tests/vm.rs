@@ -156,13 +156,12 @@ fn power_cuts() {
     for cut in 1..=cuts {
         let mut guest = node.boot(&power, &[Path::new(INSTORE), &library]);
         guest.wait_for_line("applying now");
-        // The length of an undisturbed run, from the guest's first one. That
-        // also loads modules and fills caches: later ones take about half.
+        // The length of an undisturbed run, from the guest's first boot.
         let so_far = Report {
             code: 0,
             text: guest.output(),
         };
-        let length = *length.get_or_insert_with(|| so_far.number("took") / 2.0);
+        let length = *length.get_or_insert_with(|| so_far.number("took"));
         let moment = Duration::from_secs_f64(length * fraction(&mut seed) / 1000.0);
         sleep(moment);
         let output = guest.cut_power();
