@@ -77,6 +77,13 @@ impl Look<'_> {
         is_candidate(disk, self.node.cloud, self.config)
     }
 
+    fn is_mounted(&self, disk: &Disk, mounts: &[Mount]) -> bool {
+        let holders = disk.holders.iter().filter_map(|name| self.tree.get(name));
+        let devs = holders.map(|holder| holder.dev.as_str());
+        devs.chain([disk.dev.as_str()])
+            .any(|dev| mounted(dev, mounts).is_some())
+    }
+
     /// Reads the rest: uses, content, arrays, owners.
     ///
     /// # Errors
@@ -85,8 +92,9 @@ impl Look<'_> {
         let root = self.root;
         let mut spaces = vec![mounts::own(root)?];
         // Who else has a disk mounted matters only for one that could be made
-        // a pool of.
-        let settled = |disk: &Disk| in_use(disk, &spaces[0].mounts).is_some();
+        // a pool of: not for one that is mounted here, nor for the members of
+        // an array that is.
+        let settled = |disk: &Disk| self.is_mounted(disk, &spaces[0].mounts);
         let mut candidates = self.disks.iter().filter(|d| self.is_candidate(d));
         if purpose == Purpose::Show || !candidates.all(settled) {
             mounts::add_others(root, &mut spaces);

@@ -364,6 +364,44 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_in_use_is_told_by_its_superblock_unless_it_is_claimed() {
+        // Not every temporary directory can be read directly; the target's can.
+        let target = std::env::current_exe().unwrap();
+        let file = tempfile::NamedTempFile::new_in(target.parent().unwrap()).unwrap();
+        file.as_file().set_len(8 * MIB).unwrap();
+        let mut superblock = [0; 512];
+        superblock[0..4].copy_from_slice(&0xa92b_4efc_u32.to_le_bytes());
+        superblock[4] = 1;
+        let mut name_it = |name: &[u8]| {
+            superblock[32..32 + name.len()].copy_from_slice(name);
+            file.as_file()
+                .write_all_at(&superblock, MD_12_OFFSET)
+                .unwrap();
+        };
+        let word = || content_in_use(file.path(), "AWS1/1", Use::Member);
+        name_it(b"any:instore");
+        assert!(
+            matches!(word(), Content::Ours(Ours::Member(_))),
+            "{:?}",
+            word()
+        );
+        let claim = Claim {
+            pool_uuid: "p".into(),
+            disk: "AWS1/1".into(),
+            under: None,
+        };
+        claim::write(file.as_file(), 8 * MIB, &claim).unwrap();
+        assert!(
+            !matches!(word(), Content::Ours(Ours::Member(_))),
+            "{:?}",
+            word()
+        );
+        claim::clear(file.as_file(), 8 * MIB).unwrap();
+        name_it(b"any:instorX");
+        assert_eq!(word().word(), "Foreign");
+    }
+
+    #[test]
     fn only_our_own_labels_are_ours() {
         for (label, index) in [
             ("instore-0", Some(0)),
