@@ -2,7 +2,8 @@
 //! go of the lock when its holder dies, so a stale one cannot exist.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -82,10 +83,10 @@ fn wait(mut file: File, path: &Path, patience: Duration) -> Result<File> {
     }
 }
 
-fn sign(mut file: &File, what: &str) -> Result<()> {
+fn sign(file: &File, what: &str) -> Result<()> {
     file.set_len(0)?;
-    file.rewind()?;
-    writeln!(file, "pid {} ({what})", std::process::id())?;
+    let line = format!("pid {} ({what})\n", std::process::id());
+    file.write_all_at(line.as_bytes(), 0)?;
     Ok(())
 }
 

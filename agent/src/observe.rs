@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result};
 
 use crate::config::Config;
 use crate::inventory::{Cloud, Disk, Inventory, Mount, Node};
-use crate::probe::{self, Use};
+use crate::probe::{self, InUse, Use};
 use crate::root::Root;
 use crate::{rules, workers};
 use tree::Tree;
@@ -129,14 +129,19 @@ impl Look<'_> {
         let candidates: Vec<bool> = self.disks.iter().map(|d| self.is_candidate(d)).collect();
         let root = self.root;
         let mut in_full = Vec::new();
+        let mut in_use = Vec::new();
         for (disk, candidate) in self.disks.iter_mut().zip(candidates) {
             let device = device(root, &disk.name);
             if candidate {
-                match in_use(disk, mounts) {
-                    Some(by) => {
-                        let identity = disk.identity();
-                        disk.content = Some(probe::content_in_use(&device, &identity, by));
-                    }
+                match use_of(disk, mounts) {
+                    Some(by) => in_use.push((
+                        InUse {
+                            device,
+                            identity: disk.identity(),
+                            by,
+                        },
+                        disk,
+                    )),
                     None => in_full.push(disk),
                 }
                 continue;
@@ -154,6 +159,10 @@ impl Look<'_> {
                 Purpose::Decide => {}
             }
         }
+        let (looks, disks): (Vec<InUse<'_>>, Vec<&mut Disk>) = in_use.into_iter().unzip();
+        for (disk, content) in disks.into_iter().zip(probe::contents_in_use(&looks)) {
+            disk.content = Some(content);
+        }
         workers::on_all(in_full, |disk| {
             let device = device(root, &disk.name);
             disk.content = Some(probe::content(&device, &disk.identity()));
@@ -169,7 +178,7 @@ fn is_candidate(disk: &Disk, cloud: Cloud, config: &Config) -> bool {
 }
 
 /// What the kernel does with a whole disk.
-fn in_use<'a>(disk: &Disk, mounts: &'a [Mount]) -> Option<Use<'a>> {
+fn use_of<'a>(disk: &Disk, mounts: &'a [Mount]) -> Option<Use<'a>> {
     if disk.holders.iter().any(|holder| holder.starts_with("md")) {
         return Some(Use::Member);
     }

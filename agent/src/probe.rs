@@ -4,6 +4,7 @@
 
 pub mod claim;
 mod direct;
+mod in_use;
 mod sample;
 mod signature;
 
@@ -17,8 +18,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 
 use crate::inventory::{Content, Filesystem, Finding, Ours};
 use claim::ClaimSlot;
-use direct::Direct;
-use signature::MD_12_OFFSET;
+pub use in_use::{InUse, Use, contents_in_use};
 pub use signature::{arrays, signatures};
 
 /// The label of a pool that spans all disks; `each` appends "-N".
@@ -47,44 +47,6 @@ pub fn content_again(device: &Path, identity: &str) -> Content {
         Ok(true) => Content::Empty,
         Ok(false) | Err(_) => content(device, identity),
     }
-}
-
-/// How the kernel uses a device just now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use<'a> {
-    /// It is a member of a running array.
-    Member,
-    /// It is mounted, as this filesystem.
-    Mounted { fs: &'a str },
-}
-
-/// What is on a device that is in use, and so is never formatted. If that is
-/// ours, as the kernel's use of it says, a few blocks tell; else it is read as
-/// any other. For the identity see [`content`].
-#[must_use]
-pub fn content_in_use(device: &Path, identity: &str, by: Use<'_>) -> Content {
-    match in_use(device, identity, by) {
-        Ok(Some(ours)) => Content::Ours(ours),
-        Ok(None) | Err(_) => content(device, identity),
-    }
-}
-
-fn in_use(device: &Path, identity: &str, by: Use<'_>) -> Result<Option<Ours>> {
-    let mut direct = Direct::for_single_blocks(device)?;
-    if !identity.is_empty() {
-        let size = direct.file().seek(SeekFrom::End(0))?;
-        let claim = direct.block(claim::place(size).start)?;
-        if claim::parse(claim) != ClaimSlot::Absent {
-            return Ok(None);
-        }
-    }
-    Ok(match by {
-        Use::Member => signature::our_member(direct.block(MD_12_OFFSET)?).map(Ours::Member),
-        Use::Mounted { fs } => {
-            let (file, size) = open(device)?;
-            recognise(&signature::filesystems(&file, size, &[fs])?)
-        }
-    })
 }
 
 /// The filesystem of ours on a device, if that is what is there. For a device
@@ -361,44 +323,6 @@ mod tests {
             .unwrap();
         let found = content(file.path(), "d");
         assert_eq!(found.word(), "Foreign", "{found:?}");
-    }
-
-    #[test]
-    fn a_disk_in_use_is_told_by_its_superblock_unless_it_is_claimed() {
-        // Not every temporary directory can be read directly; the target's can.
-        let target = std::env::current_exe().unwrap();
-        let file = tempfile::NamedTempFile::new_in(target.parent().unwrap()).unwrap();
-        file.as_file().set_len(8 * MIB).unwrap();
-        let mut superblock = [0; 512];
-        superblock[0..4].copy_from_slice(&0xa92b_4efc_u32.to_le_bytes());
-        superblock[4] = 1;
-        let mut name_it = |name: &[u8]| {
-            superblock[32..32 + name.len()].copy_from_slice(name);
-            file.as_file()
-                .write_all_at(&superblock, MD_12_OFFSET)
-                .unwrap();
-        };
-        let word = || content_in_use(file.path(), "AWS1/1", Use::Member);
-        name_it(b"any:instore");
-        assert!(
-            matches!(word(), Content::Ours(Ours::Member(_))),
-            "{:?}",
-            word()
-        );
-        let claim = Claim {
-            pool_uuid: "p".into(),
-            disk: "AWS1/1".into(),
-            under: None,
-        };
-        claim::write(file.as_file(), 8 * MIB, &claim).unwrap();
-        assert!(
-            !matches!(word(), Content::Ours(Ours::Member(_))),
-            "{:?}",
-            word()
-        );
-        claim::clear(file.as_file(), 8 * MIB).unwrap();
-        name_it(b"any:instorX");
-        assert_eq!(word().word(), "Foreign");
     }
 
     #[test]

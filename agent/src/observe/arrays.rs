@@ -3,7 +3,7 @@
 use super::tree::Tree;
 use super::{device, mounted};
 use crate::inventory::{Array, Content, Disk, Mount, Ours};
-use crate::probe;
+use crate::probe::{self, InUse};
 use crate::root::Root;
 
 /// All md arrays, by name.
@@ -40,10 +40,17 @@ pub(super) fn read_content(root: &Root, disks: &[Disk], mounts: &[Mount], arrays
         array.uuid = our_uuid(disks, &array.members);
         if array.uuid.is_some() && array.size > 0 {
             let path = device(root, &array.name);
-            array.content = Some(match mounted(&array.dev, mounts) {
-                Some(by) => probe::content_in_use(&path, "", by),
-                None => probe::content(&path, ""),
-            });
+            array.content = match mounted(&array.dev, mounts) {
+                Some(by) => {
+                    let in_use = InUse {
+                        device: path,
+                        identity: String::new(),
+                        by,
+                    };
+                    probe::contents_in_use(&[in_use]).pop()
+                }
+                None => Some(probe::content(&path, "")),
+            };
         }
     }
 }

@@ -73,7 +73,8 @@ fn disk(root: &Root, tree: &Tree, name: &str, block: &Block) -> Disk {
         size: at.number::<u64>("size").unwrap_or(0).saturating_mul(SECTOR),
         logical_block: 512,
         hidden: at.is_set("hidden"),
-        removable: at.is_set("removable"),
+        // The kernel's NVMe driver has no removable disks.
+        removable: identity.bus != Bus::Nvme && at.is_set("removable"),
         // Who cannot say that it is writable is taken to be read-only.
         read_only: at.attribute("ro").as_deref() != Some("0"),
         backing_file: identity.backing_file,
@@ -124,23 +125,21 @@ impl Identity {
     /// a subsystem that links to all of its controllers. What these do not
     /// agree upon is not known.
     fn of_nvme(root: &Root, directory: &Directory) -> Self {
-        let above = directory.directory("..");
-        let several = match file_name(above.path()).starts_with("nvme-subsys") {
-            true => controllers_of(root, &above),
+        let above = |file: &str| directory.attribute(&format!("../{file}"));
+        let parent = directory.path().parent().map(file_name);
+        let controllers = match parent.is_some_and(|name| name.starts_with("nvme-subsys")) {
+            true => controllers_of(root, &directory.directory("..")),
             false => Vec::new(),
         };
-        let controllers = match several.as_slice() {
-            [] => std::slice::from_ref(&above),
-            several => several,
+        let each = |file: &str| match controllers.as_slice() {
+            [] => above(file),
+            several => agreed(several.iter().map(|c| c.attribute(file))),
         };
-        let each = |file: &str| agreed(controllers.iter().map(|c| c.attribute(file)));
         Self {
             bus: Bus::Nvme,
-            model: each("model")
-                .or_else(|| above.attribute("model"))
-                .unwrap_or_default(),
+            model: each("model").or_else(|| above("model")).unwrap_or_default(),
             serial: each("serial")
-                .or_else(|| above.attribute("serial"))
+                .or_else(|| above("serial"))
                 .unwrap_or_default(),
             transport: each("transport"),
             pci_vendor: each("device/vendor").and_then(|vendor| {

@@ -21,11 +21,11 @@ pub(super) struct Namespace {
 /// The agent's own namespace.
 pub(super) fn own(root: &Root) -> Result<Namespace> {
     let own = root.join("/proc/self/mountinfo");
-    let bytes = std::fs::read(&own)
-        .with_context(|| format!("read {}: is /proc mounted?", own.display()))?;
+    let text =
+        read::whole(&own).with_context(|| format!("read {}: is /proc mounted?", own.display()))?;
     Ok(Namespace {
         pid: None,
-        mounts: parse(&String::from_utf8_lossy(&bytes)),
+        mounts: parse(&text),
     })
 }
 

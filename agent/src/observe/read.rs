@@ -113,11 +113,19 @@ pub(super) fn trimmed(bytes: &[u8]) -> String {
 
 /// A file as text, up to a bound; None when it cannot be read.
 pub(super) fn text(path: &Path) -> Option<String> {
+    read(File::open(path).ok()?.take(MAX_TEXT)).ok()
+}
+
+/// A table of the kernel as text, however long.
+pub(super) fn whole(path: &Path) -> std::io::Result<String> {
+    read(File::open(path)?.take(u64::MAX))
+}
+
+fn read(mut file: std::io::Take<File>) -> std::io::Result<String> {
     // Room for most of them, so that one read does.
     let mut bytes = Vec::with_capacity(4 * ATTRIBUTE_BYTES);
-    let file = File::open(path).ok()?;
-    file.take(MAX_TEXT).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Names in a directory, sorted; none when it is not there.

@@ -31,6 +31,8 @@ pub(super) struct Block {
 pub(super) struct Tree {
     blocks: BTreeMap<String, Block>,
     by_dev: BTreeMap<String, String>,
+    /// Who stands on devices that are not read yet.
+    over: BTreeMap<String, Vec<String>>,
 }
 
 impl Tree {
@@ -42,10 +44,15 @@ impl Tree {
             .with_context(|| format!("read {}: is sysfs mounted?", top.display()))?;
         // One list of all partitions, instead of a long one for each disk.
         let class = read::names(&root.join("/sys/class/block"));
-        let mut tree = Self::default();
+        let mut names = Vec::new();
         for entry in entries {
             let entry = entry.with_context(|| format!("read {}", top.display()))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+        // Namespaces last: what stands on others has named most of them by then.
+        names.sort_by_key(|name| is_namespace(name));
+        let mut tree = Self::default();
+        for name in names {
             tree.add_whole(name, &top, &class);
         }
         Ok(tree)
@@ -81,14 +88,40 @@ impl Tree {
         let partitions: Vec<String> = entries.into_iter().filter(is_partition).collect();
         for partition in &partitions {
             let directory = directory.directory(partition);
-            let block = block(directory, Some(name.clone()), Vec::new());
-            self.add(partition.clone(), block);
+            self.add(partition.clone(), directory, Some(name.clone()), Vec::new());
         }
-        let whole = block(directory, None, partitions);
-        self.add(name, whole);
+        self.add(name, directory, None, partitions);
     }
 
-    fn add(&mut self, name: String, block: Block) {
+    fn add(
+        &mut self,
+        name: String,
+        directory: Directory,
+        parent: Option<String>,
+        partitions: Vec<String>,
+    ) {
+        let block = Block {
+            dev: directory.attribute("dev").unwrap_or_default(),
+            // The kernel links both ways, and namespaces come last: one that is
+            // named by all that stands on it need not be asked. One that is not
+            // named may be free, and says so itself.
+            holders: match self.over.remove(&name) {
+                Some(holders) if is_namespace(&name) => holders,
+                _ => directory.names("holders"),
+            },
+            slaves: match parent {
+                // A namespace stands on a controller, never on other devices.
+                None if !is_namespace(&name) => directory.names("slaves"),
+                _ => Vec::new(),
+            },
+            parent,
+            partitions,
+            directory,
+        };
+        for slave in &block.slaves {
+            let over = self.over.entry(slave.clone()).or_default();
+            over.push(name.clone());
+        }
         if !block.dev.is_empty() {
             self.by_dev.insert(block.dev.clone(), name.clone());
         }
@@ -174,24 +207,9 @@ impl Tree {
     }
 }
 
-fn block(directory: Directory, parent: Option<String>, partitions: Vec<String>) -> Block {
-    Block {
-        dev: directory.attribute("dev").unwrap_or_default(),
-        holders: directory.names("holders"),
-        slaves: match parent {
-            // A namespace stands on a controller, never on other devices.
-            None if !is_namespace(&directory) => directory.names("slaves"),
-            _ => Vec::new(),
-        },
-        parent,
-        partitions,
-        directory,
-    }
-}
-
-fn is_namespace(directory: &Directory) -> bool {
-    let name = directory.path().file_name().unwrap_or_default();
-    name.to_string_lossy().starts_with("nvme")
+/// Of NVMe, or a path of one.
+fn is_namespace(name: &str) -> bool {
+    name.starts_with("nvme")
 }
 
 /// Devices that are only a possibility: RAM disks, loop devices without a

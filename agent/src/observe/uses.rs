@@ -127,10 +127,8 @@ impl<'a> Map<'a> {
                 continue;
             }
             // A loop device stands on the filesystem that its file is in.
-            let file = self
-                .tree
-                .get(&name)
-                .and_then(|block| block.directory.attribute("loop/backing_file"));
+            let block = self.tree.get(&name).filter(|_| name.starts_with("loop"));
+            let file = block.and_then(|block| block.directory.attribute("loop/backing_file"));
             let holder = file.and_then(|file| {
                 all.iter()
                     .filter(|mount| Path::new(&file).starts_with(&mount.at))
@@ -182,8 +180,8 @@ impl<'a> Map<'a> {
 
     fn swapped(&mut self) -> Result<()> {
         let path = self.root.join("/proc/swaps");
-        let text = match std::fs::read(&path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        let text = match read::whole(&path) {
+            Ok(text) => text,
             // The kernel was built without swap.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(e).with_context(|| format!("read {}", path.display())),
@@ -220,7 +218,7 @@ fn held_words(tree: &Tree, holder: &str) -> String {
         return format!("held by {holder}");
     };
     let mapped = |file: &str| block.directory.attribute(&format!("dm/{file}"));
-    if block.directory.has("md") || holder.starts_with("md") {
+    if holder.starts_with("md") || block.directory.has("md") {
         return format!("member of array {holder}");
     }
     let Some(name) = mapped("name") else {

@@ -15,10 +15,13 @@ use nix::libc;
 const BATCH: usize = 128;
 const BLOCK: usize = 4096;
 
+/// So few are read as fast one by one as a ring for them is made.
+const FEW: usize = 4;
+
 /// As every disk wants the memory that it writes to.
 #[repr(C, align(4096))]
 #[derive(Clone)]
-struct Block([u8; BLOCK]);
+pub(super) struct Block(pub(super) [u8; BLOCK]);
 
 /// Memory for a batch of blocks, or for a run of as many.
 #[derive(Debug)]
@@ -43,11 +46,71 @@ impl Blocks {
     }
 }
 
-fn open(device: &Path) -> std::io::Result<File> {
+/// Opens a device for direct reads.
+pub(super) fn open(device: &Path) -> std::io::Result<File> {
     OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_DIRECT | libc::O_NONBLOCK)
         .open(device)
+}
+
+/// A place on a device that is open for direct reads, a multiple of a block.
+pub(super) type Place<'a> = (&'a File, u64);
+
+/// One block from each of a few places, on one device or several: all at the
+/// same time where the kernel can.
+pub(super) fn blocks(places: &[Place<'_>]) -> Vec<Result<Block>> {
+    let mut blocks = Blocks::new(places.len());
+    if (FEW..=BATCH).contains(&places.len())
+        && let Ok(mut ring) = ring()
+        && read_batch(&mut ring, &mut blocks, places).is_ok()
+    {
+        return blocks.0.into_iter().map(Ok).collect();
+    }
+    let one = |&(file, offset): &Place<'_>| {
+        let mut block = Block([0; BLOCK]);
+        file.read_exact_at(&mut block.0, offset)?;
+        Ok(block)
+    };
+    places.iter().map(one).collect()
+}
+
+fn ring() -> Result<IoUring> {
+    Ok(IoUring::new(u32::try_from(BATCH)?)?)
+}
+
+/// Fills one block for each place. Returns only when the kernel writes to none
+/// of them any more.
+fn read_batch(ring: &mut IoUring, blocks: &mut Blocks, places: &[Place<'_>]) -> Result<()> {
+    for (slot, (block, &(file, offset))) in blocks.0.iter_mut().zip(places).enumerate() {
+        let fd = types::Fd(file.as_raw_fd());
+        let read = opcode::Read::new(fd, block.0.as_mut_ptr(), u32::try_from(BLOCK)?)
+            .offset(offset)
+            .build()
+            .user_data(slot as u64);
+        // SAFETY: the descriptor and the block stay until the read is
+        // complete, for which this function waits below.
+        unsafe { ring.submission().push(&read) }.context("queue a read")?;
+    }
+    let mut results = Vec::with_capacity(places.len());
+    while results.len() < places.len() {
+        match ring.submit_and_wait(places.len() - results.len()) {
+            Err(e) if e.kind() != std::io::ErrorKind::Interrupted => {
+                // Reads may be under way still: the memory must outlive them.
+                let left = std::mem::replace(blocks, Blocks::new(0));
+                std::mem::forget(left);
+                return Err(e.into());
+            }
+            _ => results.extend(ring.completion().map(|c| c.result())),
+        }
+    }
+    ensure!(
+        results
+            .iter()
+            .all(|&read| usize::try_from(read) == Ok(BLOCK)),
+        "a block was not read whole"
+    );
+    Ok(())
 }
 
 /// A device opened for direct reads.
@@ -65,25 +128,6 @@ impl Direct {
             file: open(Path::new(&path))?,
             blocks: Blocks::new(BATCH),
         })
-    }
-
-    /// Opens a device of which no more than a few blocks are wanted.
-    pub(super) fn for_single_blocks(device: &Path) -> Result<Self> {
-        Ok(Self {
-            file: open(device)?,
-            blocks: Blocks::new(1),
-        })
-    }
-
-    pub(super) fn file(&mut self) -> &mut File {
-        &mut self.file
-    }
-
-    /// One block, whose offset is a multiple of its size.
-    pub(super) fn block(&mut self, offset: u64) -> Result<&[u8]> {
-        let block = self.blocks.as_mut_bytes();
-        self.file.read_exact_at(block, offset)?;
-        Ok(block)
     }
 
     /// The first byte that is not zero, from `from` on for `length` bytes, both
@@ -105,9 +149,10 @@ impl Direct {
 
     /// The same for single blocks at these offsets, in any order.
     pub(super) fn scan_blocks(&mut self, offsets: &[u64]) -> Result<Option<u64>> {
-        let mut ring = IoUring::new(u32::try_from(BATCH)?)?;
+        let mut ring = ring()?;
         for batch in offsets.chunks(BATCH) {
-            self.read_batch(&mut ring, batch)?;
+            let places: Vec<Place<'_>> = batch.iter().map(|&at| (&self.file, at)).collect();
+            read_batch(&mut ring, &mut self.blocks, &places)?;
             for (block, offset) in self.blocks.0.iter().zip(batch) {
                 if let Some(i) = super::sample::first_nonzero(&block.0) {
                     return Ok(Some(offset + i as u64));
@@ -115,40 +160,6 @@ impl Direct {
             }
         }
         Ok(None)
-    }
-
-    /// Fills one block for each offset. Returns only when the kernel writes to
-    /// none of them any more.
-    fn read_batch(&mut self, ring: &mut IoUring, offsets: &[u64]) -> Result<()> {
-        let fd = types::Fd(self.file.as_raw_fd());
-        for (slot, (block, &offset)) in self.blocks.0.iter_mut().zip(offsets).enumerate() {
-            let read = opcode::Read::new(fd, block.0.as_mut_ptr(), u32::try_from(BLOCK)?)
-                .offset(offset)
-                .build()
-                .user_data(slot as u64);
-            // SAFETY: the descriptor and the block stay until the read is
-            // complete, for which this function waits below.
-            unsafe { ring.submission().push(&read) }.context("queue a read")?;
-        }
-        let mut results = Vec::with_capacity(offsets.len());
-        while results.len() < offsets.len() {
-            match ring.submit_and_wait(offsets.len() - results.len()) {
-                Err(e) if e.kind() != std::io::ErrorKind::Interrupted => {
-                    // Reads may be under way still: the memory must outlive them.
-                    let left = std::mem::replace(&mut self.blocks, Blocks::new(0));
-                    std::mem::forget(left);
-                    return Err(e.into());
-                }
-                _ => results.extend(ring.completion().map(|c| c.result())),
-            }
-        }
-        ensure!(
-            results
-                .iter()
-                .all(|&read| usize::try_from(read) == Ok(BLOCK)),
-            "a block was not read whole"
-        );
-        Ok(())
     }
 }
 
@@ -180,5 +191,29 @@ mod tests {
         let mut direct = Direct::new(&file).unwrap();
         assert!(direct.scan_blocks(&[0, 1 << 20]).is_err());
         assert!(direct.scan(1 << 20, 4096).is_err());
+    }
+
+    #[test]
+    fn blocks_of_several_files_come_in_their_order() {
+        let dir = std::env::current_exe().unwrap();
+        let file = |mark: u8| {
+            let file = tempfile::NamedTempFile::new_in(dir.parent().unwrap()).unwrap();
+            file.as_file().write_all_at(&[mark; 2 * BLOCK], 0).unwrap();
+            file
+        };
+        let files = [file(1), file(2), file(3)];
+        let open: Vec<File> = files.iter().map(|f| open(f.path()).unwrap()).collect();
+        let both = |file| [(file, 0), (file, BLOCK as u64)];
+        // One by one, and at the same time.
+        for count in [1, 3] {
+            let places: Vec<Place<'_>> = open.iter().take(count).flat_map(both).collect();
+            let marks = blocks(&places).into_iter().map(|b| b.unwrap().0[BLOCK - 1]);
+            assert_eq!(marks.collect::<Vec<_>>(), [1, 1, 2, 2, 3, 3][..2 * count]);
+        }
+        // What one place lacks does not spoil the others.
+        let mut places: Vec<Place<'_>> = open.iter().flat_map(both).collect();
+        places.push((&open[0], 2 * BLOCK as u64));
+        let read: Vec<bool> = blocks(&places).iter().map(Result::is_ok).collect();
+        assert_eq!(read, [true, true, true, true, true, true, false]);
     }
 }
