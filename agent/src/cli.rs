@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Config, Fs, Layout, OnFailure, Percent};
+use crate::config::{Config, Fs, Layout, Listen, OnFailure, Percent};
 
 /// Exit codes, the same for every command.
 pub mod exit {
@@ -85,6 +85,31 @@ pub enum Command {
         #[arg(long)]
         boot: bool,
     },
+    /// Keep the storage as configured, and serve metrics: the daemon
+    Run {
+        #[command(flatten)]
+        settings: Settings,
+        /// Where to answer HTTP, or "none"
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<Listen>,
+        /// Where the command line asks the daemon
+        #[arg(long, value_name = "PATH", default_value = crate::daemon::SOCKET)]
+        socket: PathBuf,
+    },
+    /// Show what the daemon knows: pools, disks, and what is the matter
+    Status {
+        #[arg(long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+        /// Where the daemon listens
+        #[arg(long, value_name = "PATH", default_value = crate::daemon::SOCKET)]
+        socket: PathBuf,
+    },
+    /// Have the daemon read its configuration again
+    Reload {
+        /// Where the daemon listens
+        #[arg(long, value_name = "PATH", default_value = crate::daemon::SOCKET)]
+        socket: PathBuf,
+    },
     /// Tell what is on devices or image files, without changing them
     Probe {
         #[arg(required = true, value_name = "PATH")]
@@ -151,7 +176,7 @@ pub enum Output {
 }
 
 /// Settings that override the configuration file.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Settings {
     /// Where the pool is mounted
     #[arg(long, value_name = "DIR")]
@@ -174,6 +199,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether no flag was given.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Lays the flags over a configuration.
     pub fn over(&self, config: &mut Config) {
         if let Some(mount) = &self.mount {

@@ -2,6 +2,7 @@
 
 mod apply;
 mod down;
+mod run;
 mod show;
 
 use std::io::Write as _;
@@ -16,7 +17,7 @@ use crate::cli::{Cli, Command, ConfigCommand, Settings, exit};
 use crate::config::{self, Config, Named};
 use crate::{demo, lock};
 
-pub(crate) use apply::apply_once;
+pub(crate) use apply::{apply_once, patience};
 pub(crate) use down::release_under_lock;
 
 /// Wrong input, as opposed to a failure.
@@ -60,12 +61,25 @@ pub fn run(cli: &Cli) -> Result<u8> {
             config.wait_seconds = wait.unwrap_or(config.wait_seconds);
             config.require_disks |= require_disks;
             let patience = Duration::from_secs(*lock_timeout);
-            if *boot {
+            let is_plain = wait.is_none() && !require_disks && settings.is_default();
+            if is_plain && !boot && cli.config.is_none() && run::has_daemon() {
+                run::apply()
+            } else if *boot {
                 apply::at_boot(&config, patience)
             } else {
                 apply_once(&config, patience, Path::new(lock::PATH)).map(|o| o.code)
             }
         }
+        Command::Run {
+            settings,
+            listen,
+            socket,
+        } => run::run(cli, settings, *listen, socket),
+        Command::Reload { socket } => {
+            crate::daemon::client::reload(socket)?;
+            Ok(exit::FINE)
+        }
+        Command::Status { output, socket } => run::status(*output, socket),
         Command::Probe { paths, output } => show::show_probe(paths, *output),
         Command::Wipe { disk, confirm } => down::give_up(
             &configure(cli, &Settings::default())?,
@@ -88,6 +102,7 @@ pub fn run(cli: &Cli) -> Result<u8> {
     }
 }
 
+/// The configuration that the file and the flags make.
 fn configure(cli: &Cli, settings: &Settings) -> Result<Config> {
     let read = || -> Result<Config> {
         let mut config = match &cli.config {

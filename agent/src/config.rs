@@ -1,12 +1,20 @@
 //! The configuration: /etc/instore/config.toml, flags over it, and the checks
 //! that need nothing but the configuration itself.
 
+mod listen;
+mod percent;
+mod rule;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+
+pub use listen::Listen;
+pub use percent::Percent;
+pub use rule::Rule;
 
 /// Where the configuration is when no flag says otherwise.
 pub const PATH: &str = "/etc/instore/config.toml";
@@ -39,6 +47,10 @@ pub struct Config {
     pub on_failure: OnFailure,
     pub require_disks: bool,
     pub wait_seconds: u64,
+    /// Where the daemon answers HTTP.
+    pub listen: Listen,
+    /// How often the daemon trims every pool; 0 is never.
+    pub trim_days: u16,
     /// Which disks are accepted without a rule.
     pub detect: Detect,
     /// Disks to accept besides the clouds' own; all given fields must match.
@@ -83,32 +95,6 @@ pub enum Detect {
     Rules,
 }
 
-/// Matches disks by exact, trimmed values.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub serial: Option<String>,
-    /// "0x1d0f"
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pci_vendor: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub transport: Option<String>,
-    /// Of a loop device: for tests and the demo.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub backing_file: Option<PathBuf>,
-}
-
-/// A whole percentage, written "10%".
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Percent(u8);
-
-/// More would leave less than half of what was paid for; surely a mistake.
-const MAX_RESERVE: u8 = 50;
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -116,10 +102,12 @@ impl Default for Config {
             fs: Fs::Xfs,
             layout: Layout::Auto,
             binds: Vec::new(),
-            reserve: Percent(0),
+            reserve: Percent::default(),
             on_failure: OnFailure::Block,
             require_disks: false,
             wait_seconds: 0,
+            listen: Listen::default(),
+            trim_days: 7,
             detect: Detect::Clouds,
             allow: Vec::new(),
             deny: Vec::new(),
@@ -236,100 +224,6 @@ fn check_target(what: &str, path: &Path) -> Result<()> {
     Ok(())
 }
 
-impl Rule {
-    fn check(&self) -> Result<()> {
-        ensure!(
-            *self != Self::default(),
-            "an allow or deny rule names nothing: give it a model, serial, pci_vendor, transport or backing_file"
-        );
-        if let Some(vendor) = &self.pci_vendor {
-            parse_vendor(vendor)?;
-        }
-        ensure!(
-            self.model.is_some()
-                || self.serial.is_some()
-                || self.backing_file.is_some()
-                || self.pci_vendor.is_some(),
-            "a rule that names only a transport matches every disk: add a model or a serial"
-        );
-        for value in [&self.model, &self.serial, &self.transport]
-            .into_iter()
-            .flatten()
-        {
-            ensure!(
-                !value.is_empty() && value.trim() == value,
-                "rule value {value:?} is empty or has spaces around it; values are compared trimmed"
-            );
-        }
-        Ok(())
-    }
-
-    /// The PCI vendor as a number, if the rule names one that parses.
-    #[must_use]
-    pub fn vendor(&self) -> Option<u16> {
-        self.pci_vendor
-            .as_deref()
-            .and_then(|v| parse_vendor(v).ok())
-    }
-}
-
-fn parse_vendor(text: &str) -> Result<u16> {
-    let digits = text.strip_prefix("0x").unwrap_or(text);
-    u16::from_str_radix(digits, 16)
-        .with_context(|| format!("pci_vendor {text:?} is not a PCI id such as \"0x1d0f\""))
-}
-
-impl Percent {
-    #[must_use]
-    pub fn get(self) -> u8 {
-        self.0
-    }
-
-    /// What remains of `bytes` after the reserve.
-    #[must_use]
-    pub fn rest_of(self, bytes: u64) -> u64 {
-        bytes / 100 * u64::from(100 - self.0)
-    }
-}
-
-impl std::str::FromStr for Percent {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let number = text
-            .strip_suffix('%')
-            .with_context(|| format!("reserve {text:?} is not a percentage such as \"10%\""))?;
-        let number: u8 = number
-            .parse()
-            .with_context(|| format!("reserve {text:?} is not a whole percentage"))?;
-        ensure!(
-            number <= MAX_RESERVE,
-            "reserve {text} is more than {MAX_RESERVE}%"
-        );
-        Ok(Self(number))
-    }
-}
-
-impl TryFrom<String> for Percent {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse().map_err(|e: anyhow::Error| format!("{e:#}"))
-    }
-}
-
-impl From<Percent> for String {
-    fn from(percent: Percent) -> Self {
-        percent.to_string()
-    }
-}
-
-impl fmt::Display for Percent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}%", self.0)
-    }
-}
-
 impl fmt::Display for Fs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -391,20 +285,5 @@ mod tests {
         assert!(refusal("binds = [\"/data/x\"]").contains("inside each other"));
         assert!(refusal("binds = [\"/var/lib/a\", \"/var/lib/a/b\"]").contains("outer"));
         assert!(refusal("binds = [\"/var/lib/a\", \"/var/lib/a\"]").contains("twice"));
-    }
-
-    #[test]
-    fn rules_must_name_something() {
-        assert!(refusal("[[allow]]\n").contains("names nothing"));
-        assert!(refusal("[[allow]]\ntransport = \"pcie\"\n").contains("every disk"));
-        assert!(refusal("[[allow]]\npci_vendor = \"amazon\"\n").contains("PCI id"));
-    }
-
-    #[test]
-    fn reserve_is_a_share() {
-        let config = Config::parse("reserve = \"10%\"").unwrap();
-        assert_eq!(config.reserve.rest_of(1000), 900);
-        assert!(refusal("reserve = \"90%\"").contains("50%"));
-        assert!(refusal("reserve = \"10\"").contains("percentage"));
     }
 }

@@ -31,3 +31,24 @@ pub fn boundary(name: &str) {
         let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
     }
 }
+
+/// The loop of the daemon passes here in each turn.
+#[cfg(not(feature = "faults"))]
+#[inline]
+pub fn hang_if_asked() {}
+
+/// The loop of the daemon passes here in each turn. With the feature `faults`
+/// it hangs for ever while the file that `INSTORE_HANG` names is there: the
+/// watchdog has to see it.
+#[cfg(feature = "faults")]
+pub fn hang_if_asked() {
+    let Some(file) = std::env::var_os("INSTORE_HANG") else {
+        return;
+    };
+    if std::path::Path::new(&file).exists() {
+        crate::spawn::say("fault: the loop hangs");
+        loop {
+            std::thread::park();
+        }
+    }
+}

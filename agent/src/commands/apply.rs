@@ -108,7 +108,11 @@ fn wait_for_disks(
 }
 
 /// How long to wait for a better plan than this one, and why.
-fn patience(config: &Config, inventory: &Inventory, plan: &Plan) -> (Duration, &'static str) {
+pub(crate) fn patience(
+    config: &Config,
+    inventory: &Inventory,
+    plan: &Plan,
+) -> (Duration, &'static str) {
     let makes = plan
         .pools
         .iter()

@@ -1,0 +1,150 @@
+//! The doors: read-only HTTP for Prometheus and people, and a unix socket of
+//! root for whatever acts. On one thread of their own; nothing here reads the
+//! machine.
+
+mod api;
+mod connections;
+mod control;
+mod read;
+mod socket;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use crate::config::Listen;
+use crate::daemon::state::Shared;
+use crate::metrics::Metrics;
+use connections::Connections;
+pub use control::Control;
+pub use read::router;
+
+/// An address that cannot be had is tried again after this.
+const AGAIN: Duration = Duration::from_secs(5);
+/// Answers that are under way at the end have this long.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What is served, and where.
+#[derive(Debug)]
+pub struct Server {
+    pub listen: Listen,
+    pub socket: PathBuf,
+    pub shared: Arc<Shared>,
+    pub metrics: Metrics,
+    pub control: Control,
+}
+
+/// The servers that run.
+#[derive(Debug)]
+pub struct Handle {
+    listen: watch::Sender<Option<Listen>>,
+    failure: Arc<Mutex<Option<String>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Handle {
+    /// Listens elsewhere from now on.
+    pub fn listen(&self, at: Listen) {
+        self.listen.send_if_modified(|now| {
+            let is_new = *now != Some(at);
+            *now = Some(at);
+            is_new
+        });
+    }
+
+    /// Why the address cannot be had, if it cannot.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        let failure = self.failure.lock();
+        failure.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends what is under way, and then the servers.
+    pub fn stop(&mut self) {
+        let _ = self.listen.send(None);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts the servers. The socket is there when this returns.
+///
+/// # Errors
+/// When the socket cannot be made.
+pub fn start(server: Server) -> Result<Handle> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime of the servers")?;
+    let local = socket::bind(&server.socket)?;
+    let (listen, listens) = watch::channel(Some(server.listen));
+    let failure = Arc::default();
+    let handle = Handle {
+        listen,
+        failure: Arc::clone(&failure),
+        thread: None,
+    };
+    let thread = thread::Builder::new().name("http".into()).spawn(move || {
+        let public = read::router(Arc::clone(&server.shared), Arc::new(server.metrics));
+        let private = control::router(server.shared, server.control);
+        runtime.block_on(async {
+            let mut stop = listens.clone();
+            tokio::join!(
+                public_door(public, listens, &failure),
+                socket::serve(local, private, async move {
+                    let _ = stop.wait_for(Option::is_none).await;
+                }),
+            );
+        });
+        runtime.shutdown_timeout(LAST_WORDS);
+        let _ = std::fs::remove_file(&server.socket);
+    });
+    Ok(Handle {
+        thread: Some(thread.context("start the thread of the servers")?),
+        ..handle
+    })
+}
+
+async fn public_door(
+    router: axum::Router,
+    mut listens: watch::Receiver<Option<Listen>>,
+    failure: &Mutex<Option<String>>,
+) {
+    loop {
+        let Some(at) = *listens.borrow_and_update() else {
+            return;
+        };
+        let note = |words: Option<String>| {
+            *failure.lock().unwrap_or_else(PoisonError::into_inner) = words;
+        };
+        let Listen::At(address) = at else {
+            note(None);
+            if listens.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        match TcpListener::bind(address).await {
+            Ok(listener) => {
+                note(None);
+                let bound = listener.local_addr().unwrap_or(address);
+                info!("listening at http://{bound}/");
+                let connections = Connections::new(router.clone());
+                connections.serve(listener, listens.changed()).await;
+            }
+            Err(cause) => {
+                let words = format!("listen at {address}: {cause}");
+                error!("{words}");
+                note(Some(words));
+                let _ = tokio::time::timeout(AGAIN, listens.changed()).await;
+            }
+        }
+    }
+}
