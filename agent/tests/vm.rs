@@ -11,6 +11,8 @@
 #![cfg(feature = "vm-tests")]
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "vm/fragile.rs"]
+mod fragile;
 #[path = "vm/rig.rs"]
 mod rig;
 
@@ -18,6 +20,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
+use fragile::Fragile;
 use rig::{Node, Report};
 
 const INSTORE: &str = env!("CARGO_BIN_EXE_instore");
@@ -80,6 +83,27 @@ fn a_disk_is_pulled_while_apply_runs() {
     guest.pull(2);
     guest.finish().insist();
     node.assert_ebs_untouched();
+}
+
+/// What the daemon does and tells on a node with three pools.
+#[test]
+fn the_daemon() {
+    let node = Node::new(3);
+    let library = scripts().join("lib.sh");
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/instore.service");
+    let third = Fragile::new(&node.path("instance-3.img"));
+    let mut guest = node.boot(&script("daemon.sh"), &[Path::new(INSTORE), &library, &unit]);
+    guest.wait_for_line("ready to lose a disk");
+    guest.pull(2);
+    guest.wait_for_line("ready for a disk");
+    guest.add(&node, 4);
+    guest.wait_for_line("ready for errors");
+    third.fail();
+    let report = guest.finish().insist();
+    node.assert_ebs_untouched();
+    for line in report.text.lines().filter(|line| line.starts_with('@')) {
+        println!("{line} ms");
+    }
 }
 
 /// The containerd recipe, then a reboot, a stop and start, and disks that never come back.

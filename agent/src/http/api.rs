@@ -103,6 +103,7 @@ pub(super) fn conditions(shared: &Shared) -> Value {
     json!({
         "ready": snapshot.is_ready(),
         "since": time(shared.started),
+        "observed_at": snapshot.reconciled.map(time),
         "conditions": snapshot.conditions.iter().map(condition).collect::<Vec<_>>(),
     })
 }
@@ -125,7 +126,9 @@ pub(super) fn io(shared: &Shared) -> Value {
     let one = |facts: &DiskFacts| {
         let rates: Vec<Option<Rates>> = history.line(&facts.id).collect();
         let line = |of: fn(&Rates) -> Option<f32>| -> Vec<Option<f32>> {
-            rates.iter().map(|rates| of(rates.as_ref()?)).collect()
+            let rounded = |value: f32| (value * 10.0).round() / 10.0;
+            let of = |rates: &Option<Rates>| of(rates.as_ref()?).map(rounded);
+            rates.iter().map(of).collect()
         };
         json!({
             "id": facts.id,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::disks::Sorted;
 use super::{DiskRef, Level, Plan, PoolPlan, Step, Verdict};
 use crate::config::{Config, Fs, Layout};
-use crate::inventory::{Array, Content, Disk, Filesystem, Inventory, Member, Ours};
+use crate::inventory::{Array, Content, Disk, Filesystem, Inventory, Member, Mount, Ours};
 use crate::probe::{LABEL, pool_index};
 
 /// RAID10 keeps two copies; fewer disks than this are a mirror at most.
@@ -185,7 +185,14 @@ fn make(config: &Config, inventory: &Inventory, sorted: &Sorted<'_>, plan: &mut 
         return;
     }
     if each {
-        let mut indices = free_indices(plan);
+        let is_free = |index: &usize| {
+            let at = config.mount.join(index.to_string());
+            !inventory
+                .mounts
+                .iter()
+                .any(|mount| mount.at == at && is_left(mount, inventory))
+        };
+        let mut indices = free_indices(plan).filter(is_free);
         for disk in blank {
             let label = format!("{LABEL}-{}", indices.next().unwrap_or_default());
             add(config, inventory, sorted, &label, None, &[disk], plan);
@@ -250,6 +257,16 @@ fn refuse(blank: &[&Disk], plan: &mut Plan, why: &str) {
     for disk in blank {
         plan.judge(disk, Verdict::Spare, format!("empty, but {why}"));
     }
+}
+
+/// Whether this is the mount of an NVMe disk that is gone: it stays until a
+/// person takes it away, and keeps its number until then.
+fn is_left(mount: &Mount, inventory: &Inventory) -> bool {
+    let Some(name) = mount.source.strip_prefix("/dev/") else {
+        return false;
+    };
+    let is_of = |disk: &Disk| disk.name == name || disk.partitions.iter().any(|part| part == name);
+    name.starts_with("nvme") && !inventory.disks.iter().any(is_of)
 }
 
 fn free_indices(plan: &Plan) -> impl Iterator<Item = usize> + use<> {

@@ -140,6 +140,27 @@ fn each_keeps_its_numbers_whatever_the_order() {
 }
 
 #[test]
+fn a_new_disk_leaves_the_number_of_one_that_is_gone_and_still_mounted() {
+    let mount = |source: &str| Mount {
+        dev: "259:9".into(),
+        root: PathBuf::from("/"),
+        at: PathBuf::from("/data/0"),
+        fs: "xfs".into(),
+        source: source.into(),
+        options: "rw".into(),
+    };
+    let mut inventory = node(vec![instance_disk(2)]);
+    inventory.mounts = vec![mount("/dev/nvme1n1")];
+    let gone = plan(&config("layout = \"each\""), &inventory);
+    assert_eq!(gone.blockers, [""; 0]);
+    assert_eq!(gone.pools[0].at, Path::new("/data/1"));
+    // What is no disk that left is in the way, and a person has to say.
+    inventory.mounts = vec![mount("/dev/sda1")];
+    let other = plan(&config("layout = \"each\""), &inventory);
+    assert!(other.blockers[0].contains("/data/0 is taken"), "{other:?}");
+}
+
+#[test]
 fn a_foreign_disk_is_refused_and_the_others_are_used() {
     let bad = Disk {
         content: foreign(),

@@ -223,7 +223,7 @@ impl Node {
         report
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -297,6 +297,27 @@ impl Guest {
     pub(crate) fn pull(&self, index: usize) {
         self.qmp(&json!({
             "execute": "device_del", "arguments": {"id": format!("instance-{index}-device")}
+        }));
+    }
+
+    /// Adds a blank instance disk with this number to the running guest.
+    pub(crate) fn add(&self, node: &Node, index: usize) {
+        let id = format!("instance-{index}");
+        let file = node.path(&format!("{id}.img"));
+        blank(&file, INSTANCE_DISK_BYTES);
+        self.qmp(&json!({
+            "execute": "blockdev-add",
+            "arguments": {
+                "node-name": id, "driver": "raw", "discard": "unmap", "detect-zeroes": "unmap",
+                "file": {"driver": "file", "filename": file},
+            }
+        }));
+        self.qmp(&json!({
+            "execute": "device_add",
+            "arguments": {
+                "driver": "nvme", "id": format!("{id}-device"), "drive": id,
+                "serial": serial(index),
+            }
         }));
     }
 

@@ -100,7 +100,7 @@ fn node(facts: &Facts<'_>, found: &mut Found) {
 fn own(failures: &Failures, found: &mut Found) {
     let mut add = |kind, severity, what: &Option<String>, action| {
         if let Some(message) = what {
-            found.add(kind, severity, Object::Node, plain(message), action);
+            found.add(kind, severity, Object::Node, one_line(message), action);
         }
     };
     add(
@@ -127,6 +127,12 @@ fn own(failures: &Failures, found: &mut Found) {
         &failures.listen,
         "free the address or set another `listen`; the daemon tries again by itself",
     );
+}
+
+/// An error of a parser draws a picture of several lines.
+fn one_line(words: &str) -> String {
+    let parts: Vec<&str> = words.split_whitespace().collect();
+    plain(&parts.join(" "))
 }
 
 fn pool(facts: &Facts<'_>, label: &str, known: &Known, found: &mut Found) {

@@ -31,7 +31,8 @@ function make(spec, ...children) {
   return node;
 }
 
-function draw(tag, attributes, ...children) {
+/** The same for SVG. */
+function shape(tag, attributes, ...children) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
   node.append(...children);
   return set(node, attributes);
@@ -110,6 +111,8 @@ function percent(ratio) {
   return `${points > 0 && points < 1 ? "< 1" : Math.round(points)} %`;
 }
 
+const celsius = (value) => (num(value) === null ? "–" : `${Math.round(value)} °C`);
+
 function count(value) {
   if (num(value) === null) return "–";
   return value < 10 ? String(Math.round(value * 10) / 10) : Math.round(value).toLocaleString("en-US");
@@ -120,6 +123,7 @@ let skew = 0;
 const now = () => Date.now() + skew;
 
 function utc(ms) {
+  if (!(Math.abs(ms) <= 8.64e15)) return "–"; // beyond what a Date can hold
   const iso = new Date(ms).toISOString();
   const today = new Date(now()).toISOString().startsWith(iso.slice(0, 10));
   return `${today ? "" : iso.slice(0, 10) + " "}${iso.slice(11, 19)} UTC`;
@@ -196,8 +200,7 @@ function state() {
   if (answers.problem) return ["", "The agent answers, but does not tell its state.", "Unknown"];
   if (!answers.data) return ["", "", "instore"];
   const ready = answers.data.ready === true;
-  const all = conditions();
-  const bad = all.filter((c) => severity(c) !== "info");
+  const bad = conditions().filter((c) => severity(c) !== "info");
   const used = list(get("disks").disks).filter((d) => d.verdict === "use").length;
   const pools = list(get("pools").pools).length;
   const start = ready ? "Ready" : "Not ready";
@@ -209,7 +212,8 @@ function state() {
   }
   const object = str(bad[0].object);
   const more = bad.length > 1 ? ` And ${many(bad.length - 1, "other condition")}.` : "";
-  const text = `${start}. ${words(bad[0].type)}${object ? `: ${object}` : ""}.${more}`;
+  const about = object && object !== "node" ? `: ${object}` : "";
+  const text = `${start}. ${words(bad[0].type)}${about}.${more}`;
   return [severity(bad[0]), text, severity(bad[0]) === "critical" ? "Critical" : start];
 }
 
@@ -219,7 +223,10 @@ function drawAge() {
   const wait = due === null ? " Trying again." : ` Trying again in ${span(due - Date.now())}.`;
   let text = at ? `Updated ${utc(at + skew)}, every ${PERIOD / 1000} s.` : "";
   if (paused) text = at ? `Paused. Shown is ${utc(at + skew)}, ${span(Date.now() - at)} ago.` : "Paused.";
-  else if (failures > 0) text = `${at ? `Last answer ${span(Date.now() - at)} ago, ${utc(at + skew)}` : "No answer yet"}: ${said.get("conditions").problem}.${wait}`;
+  else if (failures > 0) {
+    const last = at ? `Last answer ${span(Date.now() - at)} ago, ${utc(at + skew)}` : "No answer yet";
+    text = `${last}: ${said.get("conditions").problem}.${wait}`;
+  }
   say($("age"), text);
 }
 
@@ -227,11 +234,14 @@ function drawAge() {
 
 function drawConditions(body) {
   const all = conditions();
-  follow(body, [all.length ? "list" : "none"], String, (kind) => {
-    if (kind === "none") return { node: make("p.empty", "None. Nothing needs attention."), update() {} };
-    const node = make("ul");
-    return { node, update: () => follow(node, conditions(), (c) => `${c.type} ${c.object}`, conditionPart) };
-  });
+  if (all.length) return follow(body, [all], () => "list", conditionList);
+  const text = said.get("conditions").problem ? "None when the agent answered last." : "None. Nothing needs attention.";
+  follow(body, [text], () => "none", line("p.empty"));
+}
+
+function conditionList() {
+  const node = make("ul");
+  return { node, update: (all) => follow(node, all, (c) => `${c.type} ${c.object}`, conditionPart) };
 }
 
 function conditionPart() {
@@ -264,8 +274,8 @@ function drawPools(body) {
 
 function poolPart() {
   const [title, badge, free, of] = [make("h3"), make("span.badge"), make("strong"), make("span.muted")];
-  const filled = draw("rect", { height: "100%" });
-  const bar = draw("svg", { class: "bar", role: "meter", "aria-label": "Filled", "aria-valuemin": 0, "aria-valuemax": 100 }, filled);
+  const filled = shape("rect", { height: "100%" });
+  const bar = shape("svg", { role: "meter", "aria-label": "Filled", "aria-valuemin": 0, "aria-valuemax": 100 }, filled);
   const facts = make("dl");
   const node = make("article.card.pool", make("div.top", title, badge), make("p.free", free, of), bar, facts);
   return {
@@ -310,9 +320,10 @@ function poolFacts(pool) {
   return [
     ["Pool", str(pool.label)],
     ["Filesystem", [str(pool.fs), level && `on ${level}`, pool.device && `(${pool.device})`].filter(Boolean).join(" ")],
-    ["Disks", `${members}${missing ? `, and ${missing} missing` : ""}`],
+    ["Disks", `${members}${missing ? ` (${missing} missing)` : ""}`],
     array && ["Array", str(pool.array_state)],
-    inodes > 0 && left !== null && left / inodes < NOTABLE && ["Inodes", `${percent(1 - left / inodes)} used, ${count(left)} of ${count(inodes)} free`],
+    inodes > 0 && left !== null && left / inodes < NOTABLE &&
+      ["Inodes", `${percent(1 - left / inodes)} used, ${count(left)} of ${count(inodes)} free`],
     !Number.isNaN(at) && ["Formatted", `${span(now() - at)} ago, ${utc(at)}`],
     pool.uuid && ["UUID", str(pool.uuid)],
     pool.generation && ["Generation", str(pool.generation)],
@@ -333,7 +344,8 @@ function drawDisks() {
   const trouble = (disk) => rank(conditions(`disk ${disk.id}`)[0] ?? { severity: "info" });
   named.sort((a, b) => trouble(a) - trouble(b) || byName(a.device, b.device));
   $("no-disks").hidden = named.length > 0;
-  say($("no-disks"), all.length ? "No disk of this node is one that a rule names." : "No disks. The agent sees no block device on this node.");
+  const none = all.length ? "No rule names a disk of this node." : "No disks. The agent sees no block device on this node.";
+  say($("no-disks"), none);
   $("disk-scroll").hidden = named.length === 0;
   follow($("disk-rows"), named, (d) => str(d.id), diskPart);
   $("ignored").hidden = others.length === 0;
@@ -353,7 +365,7 @@ const CELLS = [
   ["Write IOPS", (d) => count(d.io?.writes_per_second)],
   ["Write latency", (d) => latency(d.io?.write_latency_microseconds)],
   ["Busy", (d) => percent(d.io?.busy_ratio)],
-  ["Temperature", (d) => (num(d.health?.temperature_celsius) === null ? "–" : `${Math.round(d.health.temperature_celsius)} °C`)],
+  ["Temperature", (d) => celsius(d.health?.temperature_celsius)],
   ["Wear", (d) => percent(d.health?.used_ratio)],
 ];
 
@@ -440,6 +452,7 @@ function together(disks) {
     });
   };
   const mean = (name, operations) => {
+    if (disks.length === 1) return series(disks[0][name]);
     const all = disks.map((d) => [series(d[name]), series(d[operations])]);
     return each((i) => {
       const pairs = all.map(([v, w]) => [v[i], w[i]]).filter(([v, w]) => v !== null && w > 0);
@@ -464,8 +477,9 @@ function drawActivity() {
   const each = disks.map((disk) => ({ disk, values: together([disk]) }));
   const any = each.some(({ values }) => values[0].flat().some((v) => v !== null));
   $("no-samples").hidden = any;
-  say($("no-samples"), disks.length ? `No samples yet. The first comes ${step} s after the start of the agent.` : "No disk to measure.");
-  if (any && !samples.fresh) note("activity", `The newest sample is ${span(now() - end)} old.`);
+  const soon = `No samples yet. The first comes ${step} s after the start of the agent.`;
+  say($("no-samples"), disks.length ? soon : "No disk to measure.");
+  if (any && !samples.fresh && !said.get("io").problem) note("activity", `The newest sample is ${span(now() - end)} old.`);
 
   // A pool of one disk looks like its disk, so it is drawn only if it is alone.
   const pools = new Map();
@@ -491,7 +505,8 @@ function groupPart() {
     update([label, members]) {
       const pool = list(get("pools").pools).find((p) => p.label === label);
       say(title, pool?.mount ? `${pool.mount}, pool ${label}` : `Pool ${label}`);
-      say(about, members.length > 1 ? `${many(members.length, "disk")}: throughput added up, latency as the mean over all operations.` : "One disk.");
+      const several = `${members.length} disks: throughput added up, latency as the mean over all operations.`;
+      say(about, members.length > 1 ? several : "One disk.");
       const values = together(members);
       parts.forEach((part, k) => part.update({ what: `pool ${label}`, lines: values[k], top: highest(values[k].map(highest)) }));
     },
@@ -529,7 +544,7 @@ function labels(values, units) {
 }
 
 /** Writes the labels of an axis. */
-function write(axis, texts) {
+function relabel(axis, texts) {
   while (axis.children.length > texts.length) axis.lastChild.remove();
   texts.forEach((text, i) => say(axis.children[i] ?? axis.appendChild(make("span")), text));
 }
@@ -551,19 +566,23 @@ function runs(values, top) {
 }
 
 /** The sign of a line in the legend: reads are filled below, writes are not. */
-const sign = (name) => draw("svg", { viewBox: "0 0 14 10", "aria-hidden": "true" },
-  ...(name === "read" ? [draw("polygon", { class: "read", points: "0,3 14,3 14,10 0,10" })] : []),
-  draw("polyline", { class: name, points: "0,3 14,3" }));
+const sign = (name) => shape("svg", { viewBox: "0 0 14 10", "aria-hidden": "true" },
+  ...(name === "read" ? [shape("polygon", { class: "read", points: "0,3 14,3 14,10 0,10" })] : []),
+  shape("polyline", { class: name, points: "0,3 14,3" }));
 
 /** One plot. A large one can be walked with the arrow keys, as a slider in time. */
 function plotPart(kind, pieces) {
   const large = pieces === LARGE;
   const when = make("span.when");
   const keys = LINES.map((name) => ({ value: make("b"), peak: make("span.muted"), name }));
-  const legend = keys.map(({ name, value, peak }) => make("span.key", sign(name.toLowerCase()), name, value, ...(large ? [peak] : [])));
+  const legend = keys.map(({ name, value, peak }) => {
+    const key = make("span.key", sign(name.toLowerCase()), name, value);
+    if (large) key.append(peak);
+    return key;
+  });
   const caption = make("figcaption", make("strong", kind.name), when, make("div.keys", ...legend));
-  const [below, above] = [draw("g", {}), draw("line", { class: "cursor", y1: 0, y2: HIGH })];
-  const svg = draw("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", "aria-hidden": "true" }, below, above);
+  const [below, above] = [shape("g", {}), shape("line", { class: "cursor", y1: 0, y2: HIGH })];
+  const svg = shape("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", "aria-hidden": "true" }, below, above);
   const area = set(make("div.area", svg), large ? { role: "slider", tabindex: 0, "aria-valuemin": 0 } : { role: "img" });
   const [y, x] = [set(make("div.y"), { "aria-hidden": "true" }), set(make("div.x"), { "aria-hidden": "true" })];
   const node = make("figure", caption, make("div.chart", y, area, x));
@@ -577,10 +596,11 @@ function plotPart(kind, pieces) {
   area.addEventListener("blur", () => point(null));
   area.addEventListener("keydown", (event) => {
     const at = cursor ?? samples.count - 1;
-    const to = { ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, PageDown: at - 12, PageUp: at + 12, Home: 0, End: samples.count - 1, Escape: null }[event.key];
-    if (!large || to === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
+    const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -12, PageUp: 12, Home: -at, End: samples.count };
+    const by = steps[event.key];
+    if ((by === undefined && event.key !== "Escape") || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
-    point(to);
+    point(event.key === "Escape" ? null : at + by);
   });
 
   const plot = {
@@ -589,18 +609,19 @@ function plotPart(kind, pieces) {
       lines = item.lines;
       const steps = ticks(Math.max(item.top, kind.least), pieces);
       const top = steps[steps.length - 1];
-      write(y, labels(steps, kind.units).reverse());
+      relabel(y, labels(steps, kind.units).reverse());
       const parts = large ? [0, 1 / 3, 2 / 3, 1] : [0, 1];
       const end = samples.fresh ? "now" : utc(samples.end);
-      write(x, parts.map((f) => (f < 1 ? `−${Math.round((1 - f) * (WINDOW / 60))} min` : end)));
+      relabel(x, parts.map((f) => (f < 1 ? `−${Math.round((1 - f) * (WINDOW / 60))} min` : end)));
       below.replaceChildren(
-        ...steps.map((s) => HIGH - (s / top) * HIGH).map((at) => draw("line", { class: "grid", x1: 0, x2: WIDE, y1: at, y2: at })),
-        ...parts.slice(1, -1).map((f) => draw("line", { class: "grid", x1: f * WIDE, x2: f * WIDE, y1: 0, y2: HIGH })));
+        ...steps.map((s) => HIGH - (s / top) * HIGH).map((at) => shape("line", { class: "grid", x1: 0, x2: WIDE, y1: at, y2: at })),
+        ...parts.slice(1, -1).map((f) => shape("line", { class: "grid", x1: f * WIDE, x2: f * WIDE, y1: 0, y2: HIGH })));
       lines.forEach((values, l) => {
         const name = LINES[l].toLowerCase();
         for (const { from, to, points } of runs(values, top)) {
-          if (l === 0) below.append(draw("polygon", { class: name, points: `${from.toFixed(1)},${HIGH} ${points.join(" ")} ${to.toFixed(1)},${HIGH}` }));
-          below.append(draw("polyline", { class: name, points: points.join(" ") }));
+          const around = [`${from.toFixed(1)},${HIGH}`, ...points, `${to.toFixed(1)},${HIGH}`];
+          if (l === 0) below.append(shape("polygon", { class: name, points: around.join(" ") }));
+          below.append(shape("polyline", { class: name, points: points.join(" ") }));
         }
         say(keys[l].peak, `peak ${kind.word(highest(values))}`);
       });
@@ -624,14 +645,14 @@ function plotPart(kind, pieces) {
 
 /** A plot in words, for those who do not see it. */
 function summary(kind, what, lines) {
-  const said = lines.map((values, l) => {
+  const sentences = lines.map((values, l) => {
     const known = values.filter((v) => v !== null);
     if (!known.length) return `${LINES[l]}: no samples.`;
     const gaps = values.length - known.length;
     return `${LINES[l]}: now ${kind.word(values[values.length - 1])}, mean ${kind.word(sum(known) / known.length)}, ` +
       `highest ${kind.word(highest(known))}${gaps ? `, nothing in ${gaps} of ${values.length} samples` : ""}.`;
   });
-  return `${kind.name} of ${what} in the last ${WINDOW / 60} minutes. ${said.join(" ")}`;
+  return `${kind.name} of ${what} in the last ${WINDOW / 60} minutes. ${sentences.join(" ")}`;
 }
 
 /** Moves the cursor of every plot to a sample, or away. */
@@ -654,12 +675,18 @@ const STEPS = {
   finish: () => "clear the claims: the filesystem is complete",
   mount: () => "mount it",
 };
-const stepWords = (step) => (Object.hasOwn(STEPS, str(step.do)) ? STEPS[step.do](step) : str(step.do).replaceAll("_", " "));
+const stepWords = (step) => {
+  const name = str(step.do);
+  return Object.hasOwn(STEPS, name) ? STEPS[name](step) : name.replaceAll("_", " ");
+};
 
 function drawPlan(body) {
   const plan = get("plan");
   const pools = list(plan.pools)
-    .map((pool) => [`${str(pool.label)} at ${str(pool.at)}, ${many(list(pool.disks).length, "disk")}`, list(pool.steps).map(stepWords)])
+    .map((pool) => {
+      const title = `${str(pool.label)} at ${str(pool.at)}, ${many(list(pool.disks).length, "disk")}`;
+      return [title, list(pool.steps).map(stepWords)];
+    })
     .filter(([, steps]) => steps.length);
   const groups = [
     ["Blocked, until a person decides", list(plan.blockers), "critical"],
@@ -668,7 +695,7 @@ function drawPlan(body) {
     ["Directories to bind to the pool", list(plan.binds)],
     ["Notes", list(plan.notes)],
   ].filter(([, lines]) => lines.length);
-  $("plan").hidden = groups.length === 0 && !said.get("plan").problem;
+  $("plan").hidden = groups.length === 0 && (failures > 0 || !said.get("plan").problem);
   follow(body, groups, ([title]) => title, ([first, , tone]) => {
     const title = make("h3", first);
     const isSteps = pools.some(([t]) => t === first);
@@ -724,15 +751,16 @@ async function ask(source, signal) {
   try {
     const answer = await fetch(`api/v1/${source}`, { signal, cache: "no-store" });
     if (!answer.ok) throw new Error(`the agent answers ${answer.status}`);
-    const date = Date.parse(answer.headers.get("date") ?? "");
+    const ahead = Date.parse(answer.headers.get("date") ?? "") - Date.now();
     const data = await answer.json();
     if (data === null || typeof data !== "object") throw new Error("the answer is not an object");
-    // The header counts whole seconds, so a small difference says nothing.
-    if (!Number.isNaN(date)) skew = Math.abs(date - Date.now()) > 3000 ? date - Date.now() : 0;
+    // A small difference says nothing: the header counts whole seconds and was on its way.
+    skew = Math.abs(ahead) > PATIENCE + 1_000 ? ahead : 0;
     Object.assign(entry, { data, at: Date.now(), problem: null });
     return true;
   } catch (error) {
-    const known = { AbortError: `no answer within ${PATIENCE / 1000} s`, TypeError: "no connection", SyntaxError: "the answer is not JSON" };
+    const late = `no answer within ${PATIENCE / 1000} s`;
+    const known = { AbortError: late, TypeError: "no connection", SyntaxError: "the answer is not JSON" };
     entry.problem = known[error.name] ?? error.message;
     return false;
   }
