@@ -203,7 +203,9 @@ impl Node {
             "-chardev",
             &format!("file,id=rig,path={}", output.display()),
         ])
-        .stdin(Stdio::null());
+        .stdin(Stdio::null())
+        // QEMU tells each error of a disk that a test makes fail.
+        .stderr(File::create(self.path("qemu-errors")).unwrap());
         let process = qemu.spawn().expect("start qemu-system-x86_64");
         Guest {
             process,

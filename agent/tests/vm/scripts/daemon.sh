@@ -15,14 +15,13 @@ systemctl daemon-reload
 mkdir -p /etc/instore
 printf 'layout = "each"\n' >/etc/instore/config.toml
 
-# get PATH: the body of an answer of the daemon; its status line is in $status.
+# get PATH: the body of an answer of the daemon.
 get() {
     local answer
     exec 3<>/dev/tcp/127.0.0.1/9810 || return 1
     printf 'GET %s HTTP/1.0\r\n\r\n' "$1" >&3
     answer=$(tr -d '\r' <&3)
     exec 3>&-
-    status=${answer%%$'\n'*}
     printf '%s\n' "${answer#*$'\n\n'}"
 }
 # soon NAME COMMAND...: waits until it holds and tells how long that took, from $since on, in ms.
@@ -113,14 +112,20 @@ since=$(now)
 soon pulled-until-unready not_ready DiskGone
 metric 'instore_condition{type="DiskGone",severity="critical"' || fail "no metric"
 systemctl is-active instore || fail "the daemon died"
-for pool in 0 2; do echo other >"/data/$pool/other" && sync "/data/$pool/other" || fail "pool $pool"; done
+for pool in 0 2; do
+    { echo other >"/data/$pool/other" && sync "/data/$pool/other"; } || fail "pool $pool does not go on"
+done
 expect 3 instore status
 mentions 'NOT READY' 'DiskGone'
 
 echo "--- a disk is added"
-controllers=$(ls -d /sys/class/nvme/nvme* | wc -l)
+controllers() {
+    local all=(/sys/class/nvme/nvme*)
+    echo ${#all[@]}
+}
+before=$(controllers)
 echo 'ready for a disk'
-until [ "$(ls -d /sys/class/nvme/nvme* | wc -l)" -gt "$controllers" ]; do sleep 0.02; done
+until [ "$(controllers)" -gt "$before" ]; do sleep 0.02; done
 /usr/local/libexec/rig-identity again
 since=$(now)
 has_new() { [[ $(get /api/v1/disks) == *AWS00000000000000004* ]]; }
