@@ -145,10 +145,10 @@ impl Daemon<'_> {
             if self.wake.must_reload() {
                 let _ = self.reload();
             }
+            self.answer();
             self.turns.failures_mut().listen = self.server.failure();
             let wait = self.turns.turn(&self.watchdog);
             let _ = self.orders.send(Order::Look);
-            self.answer();
             let status = self.turns.status();
             match is_ready {
                 true => notify::status(&status),

@@ -106,6 +106,17 @@ fn the_daemon() {
     }
 }
 
+#[test]
+fn the_daemon_is_stopped_and_killed_at_any_moment() {
+    let node = Node::new(2);
+    let library = scripts().join("lib.sh");
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/instore.service");
+    let payload = [Path::new(INSTORE), &library, &unit];
+    let report = node.boot(&script("stopped.sh"), &payload).finish().insist();
+    node.assert_ebs_untouched();
+    println!("{}", report.text);
+}
+
 /// The containerd recipe, then a reboot, a stop and start, and disks that never come back.
 #[test]
 fn the_life_of_a_node() {
