@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs instore on this machine, or into a directory: the binary, the unit,
+# Installs instore on this machine, or into a directory: the binary, the units,
 # the drop-ins of what waits for it, and a configuration. Running it again
 # changes only what differs. It never touches a disk; --start does, by starting
-# the unit.
+# the units.
 set -eu
 
 usage() {
@@ -21,8 +21,9 @@ What is set up:
                     -- --mount /data --fs xfs (see instore apply --help)
   --consumer UNIT   a unit that must not start without the pool; may be repeated,
                     added to containerd.service and kubelet.service
-  --no-enable       do not enable the unit
-  --start           start the unit now, and fail if it fails
+  --no-daemon       do not enable instore.service: something else runs the daemon
+  --no-enable       do not enable any unit
+  --start           start what is enabled now, and fail if the storage fails
 
 Where to:
   --root DIR        install below DIR instead of / (images, tests)
@@ -40,7 +41,7 @@ die() { code=$1; shift; printf '%s\n' "install.sh: $*" >&2; exit "$code"; }
 
 binary='' archive='' sum='' config='' root='' prefix=/usr/local
 consumers='containerd.service kubelet.service'
-enable=yes start=no uninstall=no purge=no flags=no
+enable=yes daemon=yes start=no uninstall=no purge=no flags=no
 while [ $# -gt 0 ]; do
     case $1 in
         --binary | --archive | --sha256 | --config | --consumer | --root | --prefix)
@@ -55,6 +56,7 @@ while [ $# -gt 0 ]; do
                 --prefix) prefix=${2%/} ;;
             esac
             shift ;;
+        --no-daemon) daemon=no ;;
         --no-enable) enable=no ;;
         --start) start=yes ;;
         --uninstall) uninstall=yes ;;
@@ -79,6 +81,7 @@ done
 
 units=/etc/systemd/system
 unit=instore-apply.service
+keeper=instore.service
 dropin=10-instore.conf
 target=$prefix/bin/instore
 live=no
@@ -102,9 +105,11 @@ if [ "$uninstall" = yes ]; then
         rmdir "$(dirname "$file")" 2>/dev/null || true
     done
     reload
-    [ "$live" = no ] || systemctl stop "$unit" 2>/dev/null || true
-    remove "$units/multi-user.target.wants/$unit"
-    remove "$units/$unit"
+    for name in "$keeper" "$unit"; do
+        [ "$live" = no ] || systemctl stop "$name" 2>/dev/null || true
+        remove "$units/multi-user.target.wants/$name"
+        remove "$units/$name"
+    done
     remove "$target"
     for page in "$root$prefix"/share/man/man1/instore.1 "$root$prefix"/share/man/man1/instore-*.1; do
         [ ! -e "$page" ] || remove "${page#"$root"}"
@@ -161,7 +166,9 @@ else
     [ -f "$binary" ] || die 1 "no binary here: build one with 'cargo build --release', or give --binary or --archive"
     check_sum "$binary" optional
 fi
-[ -f "$here/systemd/$unit" ] || die 1 "$here/systemd/$unit is missing"
+for name in "$unit" "$keeper"; do
+    [ -f "$here/systemd/$name" ] || die 1 "$here/systemd/$name is missing"
+done
 
 # put SOURCE DESTINATION MODE: whole or not at all, and only when it differs.
 put() {
@@ -195,8 +202,10 @@ if [ -n "$config" ]; then
 fi
 
 put "$binary" "$target" 755
-sed "s|/usr/local/bin/instore|$target|" "$here/systemd/$unit" >"$work/$unit"
-put "$work/$unit" "$units/$unit" 644
+for name in "$unit" "$keeper"; do
+    sed "s|/usr/local/bin/instore|$target|" "$here/systemd/$name" >"$work/$name"
+    put "$work/$name" "$units/$name" 644
+done
 for consumer in $consumers; do
     put "$here/systemd/$dropin" "$units/$consumer.d/$dropin" 644
 done
@@ -205,12 +214,16 @@ for page in "$here"/man/*.1; do
 done
 [ -z "$config" ] || put "$config" /etc/instore/config.toml 644
 
-if [ "$enable" = yes ] && [ ! -L "$root$units/multi-user.target.wants/$unit" ]; then
-    # What 'systemctl enable' would do, on machines and images alike.
+# What 'systemctl enable' would do, on machines and images alike.
+enabled=
+[ "$enable" = no ] || enabled=$unit
+[ "$enable" = no ] || [ "$daemon" = no ] || enabled="$enabled $keeper"
+for name in $enabled; do
+    [ ! -L "$root$units/multi-user.target.wants/$name" ] || continue
     mkdir -p "$root$units/multi-user.target.wants"
-    ln -sf "$units/$unit" "$root$units/multi-user.target.wants/$unit"
-    say "enabled $unit"
-fi
+    ln -sf "$units/$name" "$root$units/multi-user.target.wants/$name"
+    say "enabled $name"
+done
 reload
 
 if [ "$start" = yes ]; then
@@ -222,5 +235,9 @@ if [ "$start" = yes ]; then
         journalctl --unit "$unit" --boot --no-pager --lines 50 >&2 || true
         die 1 "$unit failed; what it said is above"
     fi
+    # A new binary or configuration; nothing waits for the daemon.
+    case " $enabled " in
+        *" $keeper "*) systemctl --no-block restart "$keeper" ;;
+    esac
 fi
 say "done"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test layer, from cheap to real, and says at the end which ones ran.
 # A layer that cannot run fails; none is skipped, except by name:
-#   --fast    leave out the virtual machine
+#   --fast    leave out the browser, Prometheus and the virtual machine
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . bootstrap/packages.sh
@@ -14,12 +14,12 @@ case ${1-} in
 esac
 
 packages=("${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${CHECK_PACKAGES[@]}")
-[ "$fast" = yes ] || packages+=("${VM_PACKAGES[@]}")
+[ "$fast" = yes ] || packages+=("${DAEMON_PACKAGES[@]}" "${VM_PACKAGES[@]}")
 need_packages "${packages[@]}"
 need_cargo
 
 # One set of features for all layers: one build. What runs is chosen by target.
-features=(--features 'instore/faults,instore/loop-tests,instore/vm-tests')
+features=(--features 'instore/faults,instore/loop-tests,instore/page-tests,instore/prometheus-tests,instore/vm-tests')
 summary=() started=$SECONDS
 
 # layer NAME COMMAND...: runs it, times it, stops everything when it fails.
@@ -53,6 +53,11 @@ shell_checks() {
     stage=$(mktemp -d)
     mkdir -p "$stage/etc/systemd/system" "$stage/usr/local/bin"
     install -m 755 /dev/null "$stage/usr/local/bin/instore"
+    # And what every unit with default dependencies hangs on, which is systemd's own.
+    mkdir -p "$stage/usr/lib/systemd/system"
+    for unit in sysinit.target basic.target shutdown.target system.slice; do
+        printf '[Unit]\nDefaultDependencies=no\n' >"$stage/usr/lib/systemd/system/$unit"
+    done
     for unit in systemd/*.service; do
         cp "$unit" "$stage/etc/systemd/system/"
         systemd-analyze verify --man=no --root="$stage" "$stage/etc/systemd/system/${unit##*/}"
@@ -79,6 +84,8 @@ targets() {
         case $name in
             corpus*) layer=corpus ;;
             loop*) layer=loop ;;
+            page*) layer=page ;;
+            prometheus*) layer=prometheus ;;
             vm*) layer=vm ;;
             *) layer=unit ;;
         esac
@@ -132,8 +139,12 @@ layer unit test_layer unit USER --workspace --lib --bins
 layer corpus test_layer corpus ROOT --package instore
 layer loop test_layer loop ROOT --package instore
 if [ "$fast" = yes ]; then
+    left_out page '--fast'
+    left_out prometheus '--fast'
     left_out vm '--fast'
 else
+    layer page test_layer page USER --package instore
+    layer prometheus test_layer prometheus USER --package instore
     layer vm test_layer vm ROOT --package instore
 fi
 

@@ -8,6 +8,7 @@ mod control;
 mod read;
 mod socket;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -44,8 +45,15 @@ pub struct Server {
 #[derive(Debug)]
 pub struct Handle {
     listen: watch::Sender<Option<Listen>>,
-    failure: Arc<Mutex<Option<String>>>,
+    door: Arc<Mutex<Door>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Where the public door is.
+#[derive(Debug, Default)]
+struct Door {
+    address: Option<SocketAddr>,
+    failure: Option<String>,
 }
 
 impl Handle {
@@ -61,8 +69,15 @@ impl Handle {
     /// Why the address cannot be had, if it cannot.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        let failure = self.failure.lock();
-        failure.unwrap_or_else(PoisonError::into_inner).clone()
+        let door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        door.failure.clone()
+    }
+
+    /// Where it answers, once it does.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        let door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        door.address
     }
 
     /// Ends what is under way, and then the servers.
@@ -85,10 +100,10 @@ pub fn start(server: Server) -> Result<Handle> {
         .context("start the runtime of the servers")?;
     let local = socket::bind(&server.socket)?;
     let (listen, listens) = watch::channel(Some(server.listen));
-    let failure = Arc::default();
+    let door = Arc::default();
     let handle = Handle {
         listen,
-        failure: Arc::clone(&failure),
+        door: Arc::clone(&door),
         thread: None,
     };
     let thread = thread::Builder::new().name("http".into()).spawn(move || {
@@ -97,7 +112,7 @@ pub fn start(server: Server) -> Result<Handle> {
         runtime.block_on(async {
             let mut stop = listens.clone();
             tokio::join!(
-                public_door(public, listens, &failure),
+                public_door(public, listens, &door),
                 socket::serve(local, private, async move {
                     let _ = stop.wait_for(Option::is_none).await;
                 }),
@@ -115,17 +130,17 @@ pub fn start(server: Server) -> Result<Handle> {
 async fn public_door(
     router: axum::Router,
     mut listens: watch::Receiver<Option<Listen>>,
-    failure: &Mutex<Option<String>>,
+    door: &Mutex<Door>,
 ) {
     loop {
         let Some(at) = *listens.borrow_and_update() else {
             return;
         };
-        let note = |words: Option<String>| {
-            *failure.lock().unwrap_or_else(PoisonError::into_inner) = words;
+        let note = |address: Option<SocketAddr>, failure: Option<String>| {
+            *door.lock().unwrap_or_else(PoisonError::into_inner) = Door { address, failure };
         };
         let Listen::At(address) = at else {
-            note(None);
+            note(None, None);
             if listens.changed().await.is_err() {
                 return;
             }
@@ -133,8 +148,8 @@ async fn public_door(
         };
         match TcpListener::bind(address).await {
             Ok(listener) => {
-                note(None);
                 let bound = listener.local_addr().unwrap_or(address);
+                note(Some(bound), None);
                 info!("listening at http://{bound}/");
                 let connections = Connections::new(router.clone());
                 connections.serve(listener, listens.changed()).await;
@@ -142,7 +157,7 @@ async fn public_door(
             Err(cause) => {
                 let words = format!("listen at {address}: {cause}");
                 error!("{words}");
-                note(Some(words));
+                note(None, Some(words));
                 let _ = tokio::time::timeout(AGAIN, listens.changed()).await;
             }
         }

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 const UNIT: &str = "etc/systemd/system/instore-apply.service";
 const DROP_IN: &str = "etc/systemd/system/kubelet.service.d/10-instore.conf";
+const DAEMON: &str = "etc/systemd/system/instore.service";
+const DAEMON_ENABLED: &str = "etc/systemd/system/multi-user.target.wants/instore.service";
 const ENABLED: &str = "etc/systemd/system/multi-user.target.wants/instore-apply.service";
 const BINARY: &str = "usr/local/bin/instore";
 const CONFIG: &str = "etc/instore/config.toml";
@@ -105,6 +107,7 @@ fn installs_once_and_changes_nothing_the_second_time() {
     );
     for file in [
         UNIT,
+        DAEMON,
         DROP_IN,
         BINARY,
         CONFIG,
@@ -114,6 +117,8 @@ fn installs_once_and_changes_nothing_the_second_time() {
     }
     let link = fs::read_link(root.path().join(ENABLED)).expect("the unit is enabled");
     assert_eq!(link, Path::new("/").join(UNIT));
+    let link = fs::read_link(root.path().join(DAEMON_ENABLED)).expect("so is the daemon");
+    assert_eq!(link, Path::new("/").join(DAEMON));
     let config = fs::read_to_string(root.path().join(CONFIG)).expect("configuration");
     assert!(
         config.contains("ext4") && config.contains("/data"),
@@ -155,6 +160,23 @@ fn a_prefix_reaches_the_unit() {
     );
     assert!(root.path().join("opt/instore/bin/instore").is_file());
     verify(root.path(), "instore-apply.service");
+    let daemon = fs::read_to_string(root.path().join(DAEMON)).expect("unit");
+    assert!(
+        daemon.contains("ExecStart=/opt/instore/bin/instore run"),
+        "{daemon}"
+    );
+    verify(root.path(), "instore.service");
+}
+
+#[test]
+fn without_the_daemon_only_the_boot_is_enabled() {
+    let root = TempDir::new().expect("directory");
+    succeed(&mut install(
+        root.path(),
+        &["--binary", built(), "--no-daemon"],
+    ));
+    assert!(root.path().join(ENABLED).is_symlink());
+    assert!(!root.path().join(DAEMON_ENABLED).is_symlink());
 }
 
 #[test]
@@ -298,6 +320,17 @@ fn uninstall_keeps_the_configuration_and_purge_does_not() {
 
 /// systemd-analyze has nothing to say about a unit in this root.
 fn verify(root: &Path, unit: &str) {
+    // What every unit with default dependencies hangs on: systemd's own.
+    let units = root.join("usr/lib/systemd/system");
+    fs::create_dir_all(&units).expect("directory");
+    for target in [
+        "sysinit.target",
+        "basic.target",
+        "shutdown.target",
+        "system.slice",
+    ] {
+        fs::write(units.join(target), "[Unit]\nDefaultDependencies=no\n").expect("write");
+    }
     let output = run(Command::new("systemd-analyze")
         .args(["verify", "--man=no"])
         .arg(format!("--root={}", root.display()))
@@ -314,6 +347,7 @@ fn units_pass_systemd_analyze_verify_with_their_drop_ins() {
     let root = TempDir::new().expect("directory");
     succeed(&mut install(root.path(), &["--binary", built()]));
     verify(root.path(), "instore-apply.service");
+    verify(root.path(), "instore.service");
     // Stand-ins for the units that wait: ordering cycles would show here.
     for unit in ["kubelet.service", "containerd.service"] {
         let file = root.path().join("etc/systemd/system").join(unit);
@@ -329,9 +363,14 @@ fn units_pass_systemd_analyze_verify_with_their_drop_ins() {
 /// A private mount namespace would keep the pool from the host; a UUID, a device
 /// or a mount unit would delay the boot that comes up with other disks.
 #[test]
-fn the_unit_shares_the_hosts_mounts_and_names_no_disk() {
-    let unit =
-        fs::read_to_string(repository().join("systemd/instore-apply.service")).expect("unit");
+fn the_units_share_the_hosts_mounts_and_name_no_disk() {
+    for name in ["instore-apply.service", "instore.service"] {
+        shares_and_names_nothing(name);
+    }
+}
+
+fn shares_and_names_nothing(name: &str) {
+    let unit = fs::read_to_string(repository().join("systemd").join(name)).expect("unit");
     let lines: Vec<&str> = unit
         .lines()
         .filter(|line| !line.starts_with('#') && line.contains('='))

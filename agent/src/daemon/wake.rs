@@ -47,6 +47,15 @@ pub struct Woken {
 pub struct Waker(Arc<UnixStream>);
 
 impl Waker {
+    /// One that wakes nobody: for servers without a loop.
+    ///
+    /// # Errors
+    /// When no socket can be made.
+    pub fn of_nobody() -> Result<Self> {
+        let (_, teller) = UnixStream::pair().context("make a pair of sockets")?;
+        Ok(Self(Arc::new(teller)))
+    }
+
     pub fn wake(&self) {
         // Full means that it is about to wake anyway.
         let _ = (&*self.0).write(&[0]);

@@ -1,6 +1,6 @@
 //! A daemon for tests: the real binary with files of its own, and ways to talk to it. It is killed
 //! when it is dropped.
-#![expect(dead_code, reason = "each test file uses a part of this")]
+#![allow(dead_code, reason = "each test file uses a part of this")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
