@@ -79,7 +79,7 @@ pub enum Command {
         #[arg(long)]
         require_disks: bool,
         /// Wait this long for another instore to end
-        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        #[arg(long, value_name = "SECONDS", default_value_t = crate::lock::PATIENCE.as_secs())]
         lock_timeout: u64,
         /// As at boot: let `on_failure` decide the exit status
         #[arg(long)]

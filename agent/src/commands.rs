@@ -61,7 +61,10 @@ pub fn run(cli: &Cli) -> Result<u8> {
             config.wait_seconds = wait.unwrap_or(config.wait_seconds);
             config.require_disks |= require_disks;
             let patience = Duration::from_secs(*lock_timeout);
-            let is_plain = wait.is_none() && !require_disks && settings.is_default();
+            let is_plain = wait.is_none()
+                && !require_disks
+                && settings.is_default()
+                && patience == lock::PATIENCE;
             if is_plain && !boot && cli.config.is_none() && run::has_daemon() {
                 run::apply()
             } else if *boot {

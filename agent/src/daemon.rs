@@ -39,7 +39,7 @@ pub const SOCKET: &str = "/run/instore/instore.sock";
 
 /// Without an event, look this often: for what no event tells.
 const TICK: Duration = Duration::from_secs(60);
-/// Between two turns: pods mount and unmount all the time.
+/// Between two turns: what comes in a burst is one reason to look.
 const GAP: Duration = Duration::from_millis(500);
 
 /// What the loop is asked to do.
@@ -170,11 +170,12 @@ impl Daemon<'_> {
             if self.wake.must_stop() || end <= Instant::now() {
                 return;
             }
-            if woken != Woken::default() {
+            // Pods mount and unmount all the time: only what is ours matters.
+            let is_ours = woken.devices || woken.told || self.turns.mounts_changed();
+            if woken != Woken::default() && is_ours {
                 break;
             }
         }
-        // What comes in a burst is one reason to look; who asks need not wait.
         let rest = GAP.saturating_sub(looked.elapsed());
         if !rest.is_zero() {
             thread::sleep(rest);

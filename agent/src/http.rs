@@ -21,6 +21,7 @@ use tracing::{error, info};
 
 use crate::config::Listen;
 use crate::daemon::state::Shared;
+use crate::daemon::wake::Waker;
 use crate::metrics::Metrics;
 use connections::Connections;
 pub use control::Control;
@@ -107,12 +108,13 @@ pub fn start(server: Server) -> Result<Handle> {
         thread: None,
     };
     let thread = thread::Builder::new().name("http".into()).spawn(move || {
+        let waker = server.control.waker();
         let public = read::router(Arc::clone(&server.shared), Arc::new(server.metrics));
         let private = control::router(server.shared, server.control);
         runtime.block_on(async {
             let mut stop = listens.clone();
             tokio::join!(
-                public_door(public, listens, &door),
+                public_door(public, listens, &door, &waker),
                 socket::serve(local, private, async move {
                     let _ = stop.wait_for(Option::is_none).await;
                 }),
@@ -131,6 +133,7 @@ async fn public_door(
     router: axum::Router,
     mut listens: watch::Receiver<Option<Listen>>,
     door: &Mutex<Door>,
+    waker: &Waker,
 ) {
     loop {
         let Some(at) = *listens.borrow_and_update() else {
@@ -138,6 +141,7 @@ async fn public_door(
         };
         let note = |address: Option<SocketAddr>, failure: Option<String>| {
             *door.lock().unwrap_or_else(PoisonError::into_inner) = Door { address, failure };
+            waker.wake();
         };
         let Listen::At(address) = at else {
             note(None, None);

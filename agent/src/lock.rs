@@ -14,6 +14,8 @@ use tracing::info;
 
 /// Where the lock of a node is.
 pub const PATH: &str = "/run/instore/lock";
+/// How long an apply waits for another instore, unless it is told.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Held until dropped.
 #[derive(Debug)]

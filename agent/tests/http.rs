@@ -185,6 +185,8 @@ fn a_configuration_that_is_refused_leaves_the_old_one_in_force() {
     daemon.wait_for("/api/v1/conditions", "ConfigRefused");
     assert!(daemon.get("/readyz").starts_with("HTTP/1.1 200"));
     daemon.configure("");
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    daemon.wait_for("/metrics", "instore_reloads_total{result=\"success\"} 1");
     assert!(daemon.ask("POST /v1/reload").starts_with("HTTP/1.1 200"));
 }
 

@@ -10,6 +10,7 @@ use super::Usage;
 use crate::apply::{Host as _, Machine};
 use crate::cli::exit;
 use crate::config::Config;
+use crate::daemon::{self, client};
 use crate::inventory::{Content, Ours};
 use crate::lock::{self, Lock};
 use crate::release::{self, Pool};
@@ -61,6 +62,12 @@ pub(super) fn give_up(config: &Config, wanted: &str, confirm: Option<&str>) -> R
 }
 
 pub(super) fn take_down(config: &Config) -> Result<u8> {
+    if client::is_there(Path::new(daemon::SOCKET)) {
+        error!(
+            "the daemon keeps these pools and would mount them again: `systemctl stop instore` first"
+        );
+        return Ok(exit::REFUSED);
+    }
     let _lock = Lock::take(Path::new(lock::PATH), Duration::ZERO, "release")?;
     services::start_left_stopped()?;
     release_under_lock(config)?;

@@ -15,19 +15,22 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::history::INTERVAL_SECONDS;
-use super::state::{Counters, Readings, Shared, Snapshot};
+use super::state::{Counters, DiskReading, PoolReading, Readings, Shared, Snapshot, Trouble};
 use super::wake::Waker;
 use crate::config::Config;
 use crate::metrics::Events;
+use crate::nvme::smart::{Smart, Warning};
 use crate::root::Root;
 use deadline::Deadlines;
 
 /// Counters of the kernel: as fresh as a scrape can want them.
 const EVERY: Duration = Duration::from_secs(1);
 /// Space on the pools, and whether they answer.
-const POOLS_EVERY: u32 = 5;
-/// Log pages: Amazon asks for once a second at most.
-const PAGES_EVERY: u32 = 30;
+const POOLS_EVERY: Duration = Duration::from_secs(5);
+/// Log pages.
+const PAGES_EVERY: Duration = Duration::from_secs(30);
+/// Even when disks come and go: Amazon wants its page read once a second at most.
+const PAGES_APART: Duration = Duration::from_secs(2);
 /// What one answer may take before it is called late.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -49,6 +52,7 @@ pub struct Collector {
     readings: Readings,
     deadlines: Deadlines,
     trim: pools::Trim,
+    due: Due,
     drawn: Instant,
 }
 
@@ -63,49 +67,43 @@ impl Collector {
             readings: Readings::default(),
             deadlines: Deadlines::new(PATIENCE),
             trim: pools::Trim::default(),
+            due: Due::now(),
             drawn: Instant::now(),
         }
     }
 
     /// Collects until it is told to stop, or nobody is left to tell it.
     pub fn run(mut self, orders: &Receiver<Order>) {
-        let mut turn: u32 = 0;
         let mut next = Instant::now();
         loop {
             match orders.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(Order::Look) => turn = 0,
+                Ok(Order::Look) => self.due.hurry(),
                 Ok(Order::Configure(config)) => self.config = *config,
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {}
+                // Not from the end of the last: the clock of the plots is this.
+                Err(RecvTimeoutError::Timeout) => next = (next + EVERY).max(Instant::now()),
             }
-            self.collect(turn);
-            turn = turn.wrapping_add(1);
-            // Not from the end of the last: the clock of the plots is this.
-            next = (next + EVERY).max(Instant::now());
+            self.collect();
         }
     }
 
-    fn collect(&mut self, turn: u32) {
+    fn collect(&mut self) {
         let snapshot = self.shared.snapshot();
         self.keep_known(&snapshot);
+        let before = attention(&self.readings);
         let root = Root::system();
         for disk in snapshot.measured() {
             let reading = self.readings.disks.entry(disk.id.clone()).or_default();
-            kernel::disk(&root, &disk.device, reading);
+            kernel::disk(&root, &disk.device, disk.bus, reading);
         }
         for pool in &snapshot.pools {
             let reading = self.readings.pools.entry(pool.label.clone()).or_default();
             kernel::pool(&root, &pool.device, reading);
         }
         self.draw();
-        if turn.is_multiple_of(POOLS_EVERY) {
+        if self.due.pools() {
             self.readings.process = process::read();
-            let before = troubles(&self.readings);
             pools::ask(&snapshot, &self.deadlines, &mut self.readings, &self.events);
-            if troubles(&self.readings) != before {
-                self.publish();
-                self.waker.wake();
-            }
             self.trim.run(
                 &snapshot,
                 &self.config,
@@ -114,15 +112,13 @@ impl Collector {
                 &self.events,
             );
         }
-        if turn.is_multiple_of(PAGES_EVERY) {
-            let before = lateness(&self.readings);
+        if self.due.pages() {
             pages::ask(&snapshot, &self.deadlines, &mut self.readings, &self.events);
-            if lateness(&self.readings) != before {
-                self.publish();
-                self.waker.wake();
-            }
         }
         self.publish();
+        if attention(&self.readings) != before {
+            self.waker.wake();
+        }
     }
 
     fn publish(&self) {
@@ -155,22 +151,94 @@ impl Collector {
     }
 }
 
-/// What the loop wants to know at once.
-fn troubles(readings: &Readings) -> Vec<(String, Option<super::state::Trouble>)> {
-    let pools = readings.pools.iter();
-    pools
-        .map(|(label, reading)| (label.clone(), reading.trouble.clone()))
-        .collect()
+/// What the loop wants to know at once, by disk and by pool.
+#[derive(PartialEq)]
+struct Attention {
+    disks: Vec<(String, bool, bool, Vec<Warning>)>,
+    pools: Vec<(String, Option<Trouble>, Option<u32>)>,
 }
 
-fn lateness(readings: &Readings) -> Vec<(String, bool)> {
-    let disks = readings.disks.iter();
-    disks
-        .map(|(id, reading)| (id.clone(), reading.late))
-        .collect()
+fn attention(readings: &Readings) -> Attention {
+    let disk = |(id, reading): (&String, &DiskReading)| {
+        let is_bad = reading
+            .state
+            .as_deref()
+            .is_some_and(|state| state != "live");
+        let smart = reading.smart.iter();
+        let warnings = smart.flat_map(Smart::warnings).collect();
+        (id.clone(), is_bad, reading.late, warnings)
+    };
+    let pool = |(label, reading): (&String, &PoolReading)| {
+        (label.clone(), reading.trouble.clone(), reading.degraded)
+    };
+    Attention {
+        disks: readings.disks.iter().map(disk).collect(),
+        pools: readings.pools.iter().map(pool).collect(),
+    }
+}
+
+/// When what may hang is asked next.
+#[derive(Debug)]
+struct Due {
+    pools: Instant,
+    pages: Instant,
+    asked: Instant,
+}
+
+impl Due {
+    fn now() -> Self {
+        let now = Instant::now();
+        Self {
+            pools: now,
+            pages: now,
+            asked: now,
+        }
+    }
+
+    /// The node is another: ask soon, and yet not more often than is polite.
+    fn hurry(&mut self) {
+        self.pools = self.pools.min(Instant::now());
+        self.pages = self.pages.min(self.asked + PAGES_APART);
+    }
+
+    fn pools(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = now >= self.pools;
+        if is_due {
+            self.pools = now + POOLS_EVERY;
+        }
+        is_due
+    }
+
+    fn pages(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = now >= self.pages;
+        if is_due {
+            self.pages = now + PAGES_EVERY;
+            self.asked = now;
+        }
+        is_due
+    }
 }
 
 /// Where the device file of a kernel name is.
 fn device(name: &str) -> std::path::PathBuf {
     Path::new("/dev").join(name.replace('!', "/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_asked_in_time_and_soon_when_the_node_changes_but_not_at_once() {
+        let mut due = Due::now();
+        assert!(due.pools() && due.pages(), "at the start");
+        assert!(!due.pools() && !due.pages());
+        for _ in 0..100 {
+            due.hurry();
+        }
+        assert!(due.pools() && !due.pages());
+        assert!(due.pages - due.asked <= PAGES_APART);
+    }
 }

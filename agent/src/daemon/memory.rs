@@ -96,10 +96,14 @@ impl Memory {
     /// on a disk that held data in this boot.
     #[must_use]
     pub fn allowed(&self, mut plan: Plan) -> Plan {
-        for pool in &mut plan.pools {
+        for (index, pool) in plan.pools.iter_mut().enumerate() {
             let makes = pool.steps.iter().any(is_making);
             if makes && pool.disks.iter().any(|disk| self.held(&disk.identity)) {
                 pool.steps.clear();
+                // Binds are of the first pool.
+                if index == 0 {
+                    plan.binds.clear();
+                }
             }
         }
         plan
@@ -153,6 +157,10 @@ mod tests {
         let full = node(vec![full]);
         assert!(memory.learn(&full, &plan(&config, &full)));
         assert!(memory.allowed(whole.clone()).is_done(), "it held data");
+        let bound = Config::parse("binds = [\"/var/lib/kubelet\"]").unwrap();
+        let with_binds = plan(&bound, &blank);
+        assert!(!with_binds.binds.is_empty());
+        assert!(memory.allowed(with_binds).is_done(), "nothing to bind to");
         // What is only to be mounted is mounted.
         let to_mount = plan(&config, &full);
         assert!(!to_mount.is_done());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, Result};
 use tracing::{error, info, warn};
 
-use super::conditions::{self, Condition, Facts, Failures, Severity};
+use super::conditions::{self, Condition, Facts, Failures, Finding, Object, Severity};
 use super::memory::Memory;
 use super::notify::Watchdog;
 use super::state::{Shared, Snapshot};
@@ -17,13 +17,13 @@ use crate::apply::{self, Machine};
 use crate::cli::exit;
 use crate::commands::patience;
 use crate::config::Config;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Mount};
 use crate::lock::{self, Lock};
 use crate::metrics::{Events, Kind, Outcome};
 use crate::observe::{self, Purpose};
 use crate::plan::{self, Plan, Step};
 use crate::root::Root;
-use crate::{output, services};
+use crate::{mounting, output, services};
 
 /// What failed is tried again after this, then after twice as long, and so on.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -40,6 +40,8 @@ pub(super) struct Turns {
     failures: Failures,
     failed: Option<Failed>,
     conditions: Vec<Condition>,
+    /// What is mounted at the places of pools and binds.
+    mounts: Vec<Mount>,
     instance: String,
     began: Instant,
 }
@@ -68,6 +70,7 @@ impl Turns {
             failures: Failures::default(),
             failed: None,
             conditions: Vec::new(),
+            mounts: Vec::new(),
             instance: view::instance(&Root::system()),
             began: Instant::now(),
         }
@@ -82,8 +85,28 @@ impl Turns {
         &mut self.failures
     }
 
+    /// Whether the mounts that matter here are others than after the last turn.
+    pub(super) fn mounts_changed(&self) -> bool {
+        self.own_mounts() != self.mounts
+    }
+
+    fn own_mounts(&self) -> Vec<Mount> {
+        // What cannot be read is a change: the turn says so.
+        let mut mounts = mounting::mounts().unwrap_or_default();
+        let pools = self.memory.pools().values().map(|pool| pool.at.as_path());
+        let places: Vec<&Path> = self.config.targets().into_iter().chain(pools).collect();
+        mounts.retain(|mount| places.contains(&mount.at.as_path()));
+        mounts
+    }
+
     /// Looks, acts, and tells. Returns how long nothing is due.
     pub(super) fn turn(&mut self, watchdog: &Watchdog) -> Duration {
+        let wait = self.look_and_act(watchdog);
+        self.mounts = self.own_mounts();
+        wait
+    }
+
+    fn look_and_act(&mut self, watchdog: &Watchdog) -> Duration {
         let begin = Instant::now();
         let seen = self.look();
         self.events.reconciled(begin.elapsed());
@@ -117,14 +140,17 @@ impl Turns {
 
     fn blind(&mut self, failure: &anyhow::Error) -> Duration {
         let words = format!("{failure:#}");
-        if self.failures.observe.as_ref() != Some(&words) {
-            error!("{words}");
-        }
         self.events.error(Kind::Observe);
         self.failures.observe = Some(words);
-        let findings = conditions::find_blind(&self.failures);
+        // What was the matter before is, as far as one can tell, the matter still.
+        let mut findings = conditions::find_blind(&self.failures);
+        let before = self.conditions.iter().map(|c| &c.finding);
+        let is_own = |finding: &&Finding| finding.object == Object::Node;
+        findings.extend(before.filter(|finding| !is_own(finding)).cloned());
         let mut snapshot = Snapshot::clone(&self.shared.snapshot());
-        self.conditions = conditions::update(&self.conditions, findings, SystemTime::now());
+        let conditions = conditions::update(&self.conditions, findings, SystemTime::now());
+        say_changes(&self.conditions, &conditions);
+        self.conditions = conditions;
         snapshot.conditions.clone_from(&self.conditions);
         self.shared.set_snapshot(snapshot);
         AGAIN
@@ -152,7 +178,8 @@ impl Turns {
                 return (left, false);
             }
         }
-        let result = self.apply(inventory, &allowed, watchdog);
+        self.show(inventory, plan);
+        let result = self.apply(inventory, &allowed, Duration::ZERO, watchdog);
         match result {
             Ok(()) => {
                 self.failed = None;
@@ -178,8 +205,14 @@ impl Turns {
         delay
     }
 
-    fn apply(&mut self, inventory: &Inventory, plan: &Plan, watchdog: &Watchdog) -> Result<()> {
-        let _lock = Lock::take(Path::new(lock::PATH), Duration::ZERO, "run")?;
+    fn apply(
+        &mut self,
+        inventory: &Inventory,
+        plan: &Plan,
+        patience: Duration,
+        watchdog: &Watchdog,
+    ) -> Result<()> {
+        let _lock = Lock::take(Path::new(lock::PATH), patience, "run")?;
         watchdog.begin_work();
         let begin = Instant::now();
         let result = apply::apply(&Machine, &self.config, inventory, plan)
@@ -224,7 +257,7 @@ impl Turns {
                     plan.pools.len()
                 );
             } else if plan.blockers.is_empty() {
-                self.apply(&inventory, &plan, watchdog)?;
+                self.apply(&inventory, &plan, lock::PATIENCE, watchdog)?;
             }
             let refused = plan.refused().next().is_some() || !plan.blockers.is_empty();
             Ok(if refused { exit::REFUSED } else { exit::FINE })
@@ -235,18 +268,30 @@ impl Turns {
                 self.failed = None;
                 code
             }
-            Err(failure) => {
+            Err(failure) if failure.is::<lock::Held>() => {
                 error!("{failure:#}");
-                match failure.is::<lock::Held>() {
-                    true => exit::LOCKED,
-                    false => exit::FAILED,
-                }
+                exit::LOCKED
+            }
+            Err(failure) => {
+                let words = format!("{failure:#}");
+                error!("{words}");
+                self.failures.apply = Some(words);
+                exit::FAILED
             }
         };
         if let Ok((inventory, plan)) = self.look() {
             self.tell(&inventory, plan);
         }
         code
+    }
+
+    /// Which disks there are, and what is about to be done: an apply takes its
+    /// time. What is the matter is judged after it.
+    fn show(&self, inventory: &Inventory, plan: &Plan) {
+        let mut snapshot = Snapshot::clone(&self.shared.snapshot());
+        snapshot.disks = view::disks(inventory, plan, &self.memory);
+        snapshot.plan = plan.clone();
+        self.shared.set_snapshot(snapshot);
     }
 
     fn tell(&mut self, inventory: &Inventory, plan: Plan) {

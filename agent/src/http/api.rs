@@ -46,20 +46,20 @@ fn disk(facts: &DiskFacts, reading: Option<&DiskReading>, history: &History) -> 
 
 fn io_now(rates: &Rates, reading: Option<&DiskReading>) -> Value {
     json!({
-        "reads_per_second": rates.reads,
-        "writes_per_second": rates.writes,
-        "read_bytes_per_second": rates.read_bytes,
-        "write_bytes_per_second": rates.written_bytes,
-        "read_latency_microseconds": rates.read_latency,
-        "write_latency_microseconds": rates.write_latency,
+        "reads_per_second": rounded(rates.reads),
+        "writes_per_second": rounded(rates.writes),
+        "read_bytes_per_second": rounded(rates.read_bytes),
+        "write_bytes_per_second": rounded(rates.written_bytes),
+        "read_latency_microseconds": rates.read_latency.map(rounded),
+        "write_latency_microseconds": rates.write_latency.map(rounded),
         "in_flight": reading.and_then(|reading| reading.io).map(|io| io.in_flight),
-        "busy_ratio": rates.busy,
+        "busy_ratio": (f64::from(rates.busy) * 1000.0).round() / 1000.0,
     })
 }
 
 fn health(reading: &DiskReading) -> Option<Value> {
     let smart = reading.smart.as_ref()?;
-    let share = |percent: u8| f32::from(percent) / 100.0;
+    let share = |percent: u8| f64::from(percent) / 100.0;
     Some(json!({
         "temperature_celsius": smart.temperature,
         "used_ratio": share(smart.used),
@@ -125,8 +125,7 @@ pub(super) fn io(shared: &Shared) -> Value {
     let history = shared.history();
     let one = |facts: &DiskFacts| {
         let rates: Vec<Option<Rates>> = history.line(&facts.id).collect();
-        let line = |of: fn(&Rates) -> Option<f32>| -> Vec<Option<f32>> {
-            let rounded = |value: f32| (value * 10.0).round() / 10.0;
+        let line = |of: fn(&Rates) -> Option<f32>| -> Vec<Option<f64>> {
             let of = |rates: &Option<Rates>| of(rates.as_ref()?).map(rounded);
             rates.iter().map(of).collect()
         };
@@ -165,6 +164,11 @@ pub(super) fn status(shared: &Shared) -> Value {
         }
     }
     all
+}
+
+/// One decimal: more would be noise, and a longer answer.
+fn rounded(value: f32) -> f64 {
+    (f64::from(value) * 10.0).round() / 10.0
 }
 
 /// RFC 3339, in UTC.

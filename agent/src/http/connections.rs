@@ -19,10 +19,9 @@ use tracing::debug;
 
 /// Connections at a time. A fleet has a few scrapers, a few people and a probe.
 const AT_MOST: usize = 64;
-/// A request line and its headers, from the first byte to the last.
-const HEADERS_WITHIN: Duration = Duration::from_secs(5);
-/// Longer than any scrape interval that makes sense: a scraper keeps its own.
-const QUIET_AT_MOST: Duration = Duration::from_secs(150);
+/// From the end of one request to the headers of the next: a scraper that comes
+/// once a minute keeps its connection. Who uses that to be slow goes first.
+const HEADERS_WITHIN: Duration = Duration::from_secs(75);
 const HEADERS: usize = 64;
 /// The smallest that hyper takes is 8 KiB.
 const BUFFER_BYTES: usize = 16 << 10;
@@ -84,19 +83,9 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the connection that was quiet for longest, if there are too many,
-    /// and those that were quiet for too long.
+    /// Ends the connection that was quiet for longest, if there are too many.
     fn make_room(&self) {
         let mut open = self.lock();
-        let now = self.now();
-        let quiet = u64::try_from(QUIET_AT_MOST.as_millis()).unwrap_or(u64::MAX);
-        open.retain(|_, one| {
-            let keep = now.saturating_sub(one.heard.load(Ordering::Relaxed)) < quiet;
-            if !keep {
-                one.task.abort();
-            }
-            keep
-        });
         while open.len() >= AT_MOST {
             let heard = |(number, one): (&u64, &Open)| (one.heard.load(Ordering::Relaxed), *number);
             let Some((_, quietest)) = open.iter().map(heard).min() else {

@@ -37,6 +37,10 @@ impl Control {
         Self { requests, waker }
     }
 
+    pub(super) fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
     /// False when the loop is gone.
     fn ask(&self, request: Request) -> bool {
         let sent = self.requests.send(request).is_ok();

@@ -98,7 +98,8 @@ async fn guard(request: Request, next: Next) -> Response {
     let mut response = match refused {
         Some((status, words)) => {
             // The body is not read: the connection cannot go on.
-            (status, [(header::CONNECTION, "close")], words).into_response()
+            let headers = [(header::CONNECTION, "close"), (header::ALLOW, "GET, HEAD")];
+            (status, headers, words).into_response()
         }
         None => next.run(request).await,
     };

@@ -4,15 +4,20 @@
 use std::path::Path;
 
 use crate::daemon::state::{Counters, DiskReading, PoolReading, Queue};
+use crate::inventory::Bus;
 use crate::root::Root;
 
 /// sysfs counts in these, whatever the disk's own blocks are.
 const SECTOR: u64 = 512;
 
-pub(super) fn disk(root: &Root, name: &str, reading: &mut DiskReading) {
+pub(super) fn disk(root: &Root, name: &str, bus: Bus, reading: &mut DiskReading) {
     let at = root.join("/sys/block").join(name);
     reading.io = counters(&at);
-    reading.state = attribute(&at.join("device/state"));
+    // Other drivers have other words for "all is well".
+    reading.state = match bus {
+        Bus::Nvme => attribute(&at.join("device/state")),
+        Bus::Loop | Bus::Other => None,
+    };
     // Settings do not change by themselves; read them once.
     if reading.queue.is_none() && reading.io.is_some() {
         reading.queue = Some(queue(&at));
@@ -133,13 +138,13 @@ mod tests {
             std::fs::write(at.join(file), text).unwrap();
         }
         let mut reading = DiskReading::default();
-        disk(&root, "nvme1n1", &mut reading);
+        disk(&root, "nvme1n1", Bus::Nvme, &mut reading);
         assert_eq!(reading.state.as_deref(), Some("live"));
         let queue = reading.queue.clone().unwrap();
         assert_eq!((queue.requests, queue.read_ahead), (1023, 131_072));
         assert_eq!(queue.scheduler, "none");
         std::fs::remove_dir_all(&at).unwrap();
-        disk(&root, "nvme1n1", &mut reading);
+        disk(&root, "nvme1n1", Bus::Nvme, &mut reading);
         assert_eq!((reading.io, reading.state), (None, None));
     }
 }

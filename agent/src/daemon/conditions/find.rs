@@ -44,7 +44,12 @@ pub fn find(facts: &Facts<'_>) -> Vec<Finding> {
         disk(facts, judged, &mut found);
     }
     for (id, reading) in &facts.readings.disks {
-        health(id, reading, &mut found);
+        let of_pool = facts.memory.pools().values().any(|p| p.disks.contains(id));
+        let worst = match of_pool {
+            true => Severity::Critical,
+            false => Severity::Warning,
+        };
+        health(id, reading, worst, &mut found);
     }
     found.list
 }
@@ -253,6 +258,16 @@ fn disk(facts: &Facts<'_>, judged: &Judged, found: &mut Found) {
     let seen = facts.inventory.disks.iter().find(|d| d.name == judged.name);
     let content = seen.and_then(|disk| disk.content.as_ref());
     match content {
+        Some(Content::Empty) if facts.memory.held(id) && !of_pool => {
+            found.add(
+                Kind::DiskUnused,
+                Severity::Info,
+                object(),
+                "it is empty now, and held something earlier in this boot".into(),
+                "nothing is made on it unasked; if that is wanted, run `instore apply`",
+            );
+            return;
+        }
         Some(Content::Empty) if facts.memory.held(id) => {
             found.add(
                 Kind::DiskBlank,
@@ -294,12 +309,13 @@ fn disk(facts: &Facts<'_>, judged: &Judged, found: &mut Found) {
     }
 }
 
-fn health(id: &str, reading: &DiskReading, found: &mut Found) {
+/// `worst` is what a dead controller is.
+fn health(id: &str, reading: &DiskReading, worst: Severity, found: &mut Found) {
     let object = || Object::Disk(id.to_owned());
     if let Some(state) = reading.state.as_deref().filter(|state| *state != "live") {
         found.add(
             Kind::DiskFailed,
-            Severity::Critical,
+            worst,
             object(),
             format!("its controller is {}", plain(state)),
             "see `dmesg`; drain the node and replace it if it stays so",

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow};
+use nix::errno::Errno;
 use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
@@ -18,7 +19,9 @@ use crate::daemon::state::{Pool, Readings, Snapshot};
 use crate::metrics::{Events, Kind};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Trimmed at once; then the disk has a pause to do other work.
+/// Trimmed at once; then the disk has a pause to do other work. On XFS it is an
+/// allocation group: kernels before 6.11 discard a free run whole when a part
+/// touches it, and no run crosses the end of a group.
 const PART: u64 = 16 << 30;
 /// Free runs shorter than this are not worth a command.
 const SHORTEST: u64 = 64 << 10;
@@ -34,7 +37,19 @@ struct Range {
     shortest: u64,
 }
 
+/// The beginning of `struct xfs_fsop_geom_v1` of <xfs/xfs_fs.h>, and room for
+/// the rest of its 112 bytes.
+#[repr(C, align(8))]
+struct XfsGeometry {
+    block_bytes: u32,
+    _realtime: u32,
+    group_blocks: u32,
+    _rest: [u32; 25],
+}
+
 mod ioctl {
+    // XFS_IOC_FSGEOMETRY_V1 of <xfs/xfs_fs.h>: _IOR('X', 100, struct xfs_fsop_geom_v1).
+    nix::ioctl_read!(xfs_geometry, b'X', 100, super::XfsGeometry);
     // FITRIM of <linux/fs.h>: _IOWR('X', 121, struct fstrim_range).
     nix::ioctl_readwrite!(fitrim, b'X', 121, super::Range);
 }
@@ -64,7 +79,10 @@ impl Trim {
         }
         for pool in snapshot.pools.iter().filter(|pool| pool.mounted) {
             let reading = readings.pools.entry(pool.label.clone()).or_default();
-            let Some(space) = reading.space else { continue };
+            // One that does not answer is not asked for more.
+            if reading.space.is_none() {
+                continue;
+            }
             if reading.trimmed.is_none() {
                 reading.trimmed = last(&pool.at, deadlines).or(reading.formatted);
             }
@@ -74,7 +92,7 @@ impl Trim {
                 && let Some(last) = reading.trimmed
                 && is_due(last, now, config.trim_days, &pool.uuid)
             {
-                self.running = start(pool, space.size);
+                self.running = start(pool);
                 // A pool that cannot be trimmed is not tried more often.
                 reading.trimmed = Some(now);
             }
@@ -82,10 +100,10 @@ impl Trim {
     }
 }
 
-fn start(pool: &Pool, size: u64) -> Option<(String, JoinHandle<Result<u64>>)> {
+fn start(pool: &Pool) -> Option<(String, JoinHandle<Result<u64>>)> {
     let at = pool.at.clone();
     let thread = thread::Builder::new().name("trim".into());
-    let thread = thread.spawn(move || trim_whole(&at, size)).ok()?;
+    let thread = thread.spawn(move || trim_whole(&at)).ok()?;
     Some((pool.label.clone(), thread))
 }
 
@@ -105,29 +123,50 @@ fn end(label: &str, thread: JoinHandle<Result<u64>>, events: &Events) {
     }
 }
 
-fn trim_whole(at: &Path, size: u64) -> Result<u64> {
+fn trim_whole(at: &Path) -> Result<u64> {
     // Noted first: a pool that cannot be trimmed is not tried at every start.
     mark(at).context("note the time")?;
+    let directory = File::open(at).context("open it")?;
+    let part = part_of(&directory);
     let mut trimmed = 0;
-    let mut start = 0;
-    while start < size {
-        trimmed += trim(at, start)?;
-        start += PART;
+    for number in 0.. {
+        match trim(&directory, number * part, part) {
+            Ok(bytes) => trimmed += bytes,
+            // Beyond its end; at its beginning it means something else.
+            Err(Errno::EINVAL) if number > 0 => break,
+            Err(cause) => return Err(cause).context("FITRIM"),
+        }
         thread::sleep(PAUSE);
     }
     Ok(trimmed)
 }
 
-fn trim(at: &Path, start: u64) -> Result<u64> {
-    let directory = File::open(at).context("open it")?;
+fn part_of(directory: &File) -> u64 {
+    let mut geometry = XfsGeometry {
+        block_bytes: 0,
+        _realtime: 0,
+        group_blocks: 0,
+        _rest: [0; 25],
+    };
+    // SAFETY: the descriptor is open, and the kernel writes 112 bytes, which is
+    // the size of the structure.
+    let asked = unsafe { ioctl::xfs_geometry(directory.as_raw_fd(), &raw mut geometry) };
+    let group = u64::from(geometry.block_bytes) * u64::from(geometry.group_blocks);
+    match asked {
+        Ok(_) if group > 0 => group,
+        _ => PART,
+    }
+}
+
+fn trim(directory: &File, start: u64, length: u64) -> Result<u64, Errno> {
     let mut range = Range {
         start,
-        length: PART,
+        length,
         shortest: SHORTEST,
     };
     // SAFETY: the descriptor is open, and the kernel reads and writes no more
     // than the range, which lives until the call returns.
-    unsafe { ioctl::fitrim(directory.as_raw_fd(), &raw mut range) }.context("FITRIM")?;
+    unsafe { ioctl::fitrim(directory.as_raw_fd(), &raw mut range) }?;
     Ok(range.length)
 }
 
@@ -161,6 +200,14 @@ fn mark(at: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_geometry_is_as_long_as_the_kernel_writes() {
+        assert_eq!(size_of::<XfsGeometry>(), 112);
+        let file = tempfile::tempfile().unwrap();
+        // No XFS here, or one: a part is never nothing.
+        assert!(part_of(&file) > 0);
+    }
 
     #[test]
     fn a_trim_is_due_after_its_days_and_a_share_of_the_pools_own() {

@@ -210,6 +210,15 @@ fn a_disk_that_turned_blank_is_not_a_new_one() {
         kinds.contains(&critical(Kind::DiskBlank, &disk_object(1))),
         "{kinds:?}"
     );
+    // A disk that held somebody else's data is no pool that was lost.
+    let mut foreign = instance_disk(2);
+    foreign.content = Some(Content::Foreign { findings: vec![] });
+    let mut with = healthy();
+    with.disks.push(foreign);
+    let scene = after(&with);
+    with.disks[1] = instance_disk(2);
+    let unused = (Kind::DiskUnused, Severity::Info, disk_object(2));
+    assert_eq!(scene.kinds(&with), [unused]);
     let fresh = Scene {
         memory: Memory::default(),
         readings: Readings::default(),
