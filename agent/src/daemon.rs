@@ -7,6 +7,7 @@ pub mod client;
 pub mod collect;
 pub mod conditions;
 pub mod history;
+mod look;
 pub mod memory;
 pub mod notify;
 pub mod state;
@@ -17,10 +18,10 @@ pub mod wake;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tracing::{error, info};
 
 use crate::config::Config;
@@ -113,16 +114,17 @@ pub fn run(options: &Options<'_>) -> Result<()> {
         orders,
         asked,
         server,
+        collecting,
         turns,
     };
-    daemon.live();
+    let ended = daemon.live();
     notify::stopping();
     info!("stopping");
     daemon.server.stop();
     let _ = daemon.orders.send(Order::Stop);
-    // A collector that waits for a dead disk would keep the unit from stopping.
-    drop(collecting);
-    Ok(())
+    // Not waited for: a collector that asks a dead disk would keep the unit from
+    // stopping.
+    ended
 }
 
 struct Daemon<'a> {
@@ -133,11 +135,13 @@ struct Daemon<'a> {
     orders: Sender<Order>,
     asked: Receiver<Request>,
     server: http::Handle,
+    collecting: JoinHandle<()>,
     turns: Turns,
 }
 
 impl Daemon<'_> {
-    fn live(&mut self) {
+    /// Until it is told to stop.
+    fn live(&mut self) -> Result<()> {
         let mut is_ready = false;
         while !self.wake.must_stop() {
             fault::hang_if_asked();
@@ -155,8 +159,13 @@ impl Daemon<'_> {
                 false => notify::ready(&status),
             }
             is_ready = true;
+            ensure!(
+                !self.server.is_dead() && !self.collecting.is_finished(),
+                "a thread ended in a fault of instore: start again"
+            );
             self.wait(wait);
         }
+        Ok(())
     }
 
     /// Waits until there is a reason to look.

@@ -51,7 +51,7 @@ pub struct Handle {
 }
 
 /// Where the public door is.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Door {
     address: Option<SocketAddr>,
     failure: Option<String>,
@@ -79,6 +79,12 @@ impl Handle {
     pub fn address(&self) -> Option<SocketAddr> {
         let door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
         door.address
+    }
+
+    /// Whether they ended by themselves: a fault.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
     /// Ends what is under way, and then the servers.
@@ -140,8 +146,16 @@ async fn public_door(
             return;
         };
         let note = |address: Option<SocketAddr>, failure: Option<String>| {
-            *door.lock().unwrap_or_else(PoisonError::into_inner) = Door { address, failure };
-            waker.wake();
+            let new = Door { address, failure };
+            let mut door = door.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_new = *door != new;
+            if let (true, Some(words)) = (is_new, &new.failure) {
+                error!("{words}");
+            }
+            *door = new;
+            if is_new {
+                waker.wake();
+            }
         };
         let Listen::At(address) = at else {
             note(None, None);
@@ -160,7 +174,6 @@ async fn public_door(
             }
             Err(cause) => {
                 let words = format!("listen at {address}: {cause}");
-                error!("{words}");
                 note(None, Some(words));
                 let _ = tokio::time::timeout(AGAIN, listens.changed()).await;
             }

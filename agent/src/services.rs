@@ -191,6 +191,12 @@ pub fn with_stopped<T>(dirs: &[&Path], work: impl FnOnce() -> Result<T>) -> Resu
     }
 }
 
+/// Whether a run that was interrupted left services stopped.
+#[must_use]
+pub fn are_left_stopped() -> bool {
+    !units::read_record(Path::new(RECORD)).is_empty()
+}
+
 /// Starts the services that a run which was killed left stopped. For the
 /// beginning of a run that may find nothing else to do.
 ///

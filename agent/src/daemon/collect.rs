@@ -102,7 +102,9 @@ impl Collector {
         }
         self.draw();
         if self.due.pools() {
-            self.readings.process = process::read();
+            if let Some(process) = process::read() {
+                self.readings.process = process;
+            }
             pools::ask(&snapshot, &self.deadlines, &mut self.readings, &self.events);
             self.trim.run(
                 &snapshot,

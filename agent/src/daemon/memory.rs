@@ -12,7 +12,8 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Content, Disk, Inventory, Ours};
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, PoolPlan, Step};
+use crate::probe::pool_index;
 
 /// Where it is kept.
 pub const PATH: &str = "/run/instore/memory.json";
@@ -72,9 +73,15 @@ impl Memory {
         let before = self.clone();
         let held = inventory.disks.iter().filter(|disk| holds(disk));
         self.held.extend(held.map(Disk::identity));
-        for pool in plan.pools.iter().filter(|pool| pool.steps.is_empty()) {
+        for pool in plan.pools.iter().filter(|pool| is_mounted(pool, inventory)) {
             let mut disks: Vec<String> = pool.disks.iter().map(|d| d.identity.clone()).collect();
             disks.sort();
+            // An array that lost a disk and goes on is not whole without it.
+            if let Some(known) = self.pools.get(&pool.label)
+                && disks.iter().all(|disk| known.disks.contains(disk))
+            {
+                disks.clone_from(&known.disks);
+            }
             let at = pool.at.clone();
             self.pools.insert(pool.label.clone(), Known { at, disks });
         }
@@ -93,12 +100,14 @@ impl Memory {
     }
 
     /// What the daemon does of a plan by itself: everything but making a pool
-    /// on a disk that held data in this boot.
+    /// on a disk that held data in this boot, or in the place of a pool that was
+    /// there, and nothing is bound to another pool than before.
     #[must_use]
     pub fn allowed(&self, mut plan: Plan) -> Plan {
         for (index, pool) in plan.pools.iter_mut().enumerate() {
             let makes = pool.steps.iter().any(is_making);
-            if makes && pool.disks.iter().any(|disk| self.held(&disk.identity)) {
+            let held = pool.disks.iter().any(|disk| self.held(&disk.identity));
+            if makes && (held || self.was_another(pool)) {
                 pool.steps.clear();
                 // Binds are of the first pool.
                 if index == 0 {
@@ -106,7 +115,19 @@ impl Memory {
                 }
             }
         }
+        let first_known = self.pools.keys().min_by_key(|label| pool_index(label));
+        let first = plan.pools.first().map(|pool| &pool.label);
+        if first_known.is_some() && first != first_known {
+            plan.binds.clear();
+        }
         plan
+    }
+
+    /// Whether the pool of this label had a disk that this one has not.
+    fn was_another(&self, pool: &PoolPlan) -> bool {
+        let is_in = |id: &String| pool.disks.iter().any(|disk| disk.identity == *id);
+        let known = self.pools.get(&pool.label);
+        known.is_some_and(|known| !known.disks.iter().all(is_in))
     }
 }
 
@@ -117,6 +138,24 @@ fn holds(disk: &Disk) -> bool {
         None | Some(Content::Empty | Content::Ours(Ours::Claimed(_))) => false,
         Some(Content::Ours(_) | Content::Foreign { .. } | Content::Unreadable { .. }) => true,
     }
+}
+
+/// Whether the pool's own filesystem is at its place. A plan with blockers has no
+/// steps either.
+fn is_mounted(pool: &PoolPlan, inventory: &Inventory) -> bool {
+    let names: Vec<&str> = pool.disks.iter().map(|disk| disk.name.as_str()).collect();
+    let is_its = |name: &str| names.contains(&name);
+    let disks = inventory.disks.iter().filter(|disk| is_its(&disk.name));
+    let arrays = inventory.arrays.iter();
+    let arrays = arrays.filter(|array| array.members.iter().any(|member| is_its(member)));
+    let mut devs = disks
+        .map(|disk| &disk.dev)
+        .chain(arrays.map(|array| &array.dev));
+    let mut mounts = inventory.mounts.iter().rev();
+    let mount = mounts.find(|mount| mount.at == pool.at);
+    pool.steps.is_empty()
+        && mount
+            .is_some_and(|mount| mount.root == Path::new("/") && devs.any(|dev| *dev == mount.dev))
 }
 
 fn is_making(step: &Step) -> bool {
@@ -165,6 +204,47 @@ mod tests {
         let to_mount = plan(&config, &full);
         assert!(!to_mount.is_done());
         assert_eq!(memory.allowed(to_mount.clone()), to_mount);
+    }
+
+    #[test]
+    fn no_pool_takes_the_place_of_one_that_is_missing() {
+        let config = Config::default();
+        let mut first = instance_disk(1);
+        first.content = ours();
+        first.uses = vec!["mounted at /data".into()];
+        let mut inventory = node(vec![first]);
+        inventory.mounts = vec![mount("259:1", "/data")];
+        let mut memory = Memory::default();
+        memory.learn(&inventory, &plan(&config, &inventory));
+        assert_eq!(memory.pools().len(), 1);
+        // It is pulled, its mount goes, and a spare disk is all there is.
+        let spare = plan(&config, &node(vec![instance_disk(2)]));
+        assert!(!spare.is_done());
+        assert!(memory.allowed(spare.clone()).is_done());
+        assert!(!Memory::default().allowed(spare).is_done());
+    }
+
+    #[test]
+    fn a_pool_that_was_never_made_is_not_known() {
+        let config = Config::default();
+        let mut blocked = node(vec![instance_disk(1), instance_disk(2)]);
+        blocked.mounts = vec![mount("8:1", "/data")];
+        let plan = plan(&config, &blocked);
+        assert!(!plan.blockers.is_empty() && plan.pools[0].steps.is_empty());
+        let mut memory = Memory::default();
+        memory.learn(&blocked, &plan);
+        assert!(memory.pools().is_empty());
+    }
+
+    fn mount(dev: &str, at: &str) -> crate::inventory::Mount {
+        crate::inventory::Mount {
+            dev: dev.into(),
+            root: "/".into(),
+            at: at.into(),
+            fs: "xfs".into(),
+            source: "/dev/x".into(),
+            options: "rw".into(),
+        }
     }
 
     #[test]

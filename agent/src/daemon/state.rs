@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use super::conditions::Condition;
 use super::history::History;
@@ -32,6 +32,10 @@ pub struct Shared {
 pub struct Snapshot {
     /// None before the first turn.
     pub reconciled: Option<SystemTime>,
+    /// The same by a clock that nobody sets.
+    pub looked: Option<Instant>,
+    /// Something is to be done that the daemon does by itself.
+    pub is_pending: bool,
     pub node: NodeFacts,
     pub disks: Vec<DiskFacts>,
     pub pools: Vec<Pool>,
@@ -265,7 +269,8 @@ impl Snapshot {
 
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.reconciled.is_some() && super::conditions::is_ready(&self.conditions)
+        let is_looked_at = self.reconciled.is_some() && !self.is_pending;
+        is_looked_at && super::conditions::is_ready(&self.conditions)
     }
 }
 

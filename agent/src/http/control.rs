@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -23,6 +24,9 @@ use crate::log;
 
 /// Lines on their way to a client; then the log waits in memory.
 const LINES: usize = 64;
+
+/// A client that takes no line for so long is gone.
+const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// How the servers ask the loop.
 #[derive(Debug, Clone)]
@@ -101,7 +105,14 @@ async fn apply(State(private): State<Arc<Private>>) -> Response {
                     return;
                 }
             };
-            let _ = sink.send(Ok(written(&line))).await;
+            // Nobody takes it: what is to come need not be kept.
+            if sink
+                .send_timeout(Ok(written(&line)), READ_WITHIN)
+                .await
+                .is_err()
+            {
+                return;
+            }
         }
     });
     let body = Body::from_stream(ReceiverStream::new(body));

@@ -1,7 +1,7 @@
 //! The public routes: nothing here changes anything, and no request has a body.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 const HEALTHY_WITHIN: Duration = Duration::from_secs(20 * 60);
 
 struct Public {
+    began: Instant,
     shared: Arc<Shared>,
     metrics: Arc<Metrics>,
 }
@@ -71,7 +72,11 @@ pub fn router(shared: Arc<Shared>, metrics: Arc<Metrics>) -> Router {
             "/page.js",
             get(|| async { text(SCRIPT, include_str!("page/page.js")) }),
         )
-        .with_state(Arc::new(Public { shared, metrics }))
+        .with_state(Arc::new(Public {
+            began: Instant::now(),
+            shared,
+            metrics,
+        }))
         .layer(middleware::from_fn(guard))
 }
 
@@ -144,8 +149,7 @@ async fn metrics_text(State(public): Shown) -> Response {
 /// Whether the daemon is alive: for whatever restarts it.
 async fn healthz(State(public): Shown) -> Response {
     let snapshot = public.shared.snapshot();
-    let since = snapshot.reconciled.unwrap_or(public.shared.started);
-    let age = SystemTime::now().duration_since(since).unwrap_or_default();
+    let age = snapshot.looked.unwrap_or(public.began).elapsed();
     if age < HEALTHY_WITHIN {
         return (StatusCode::OK, "ok\n").into_response();
     }
@@ -170,7 +174,10 @@ async fn readyz(State(public): Shown) -> Response {
         }
     }
     if words.is_empty() {
-        words = "the node was not looked at yet\n".into();
+        words = match snapshot.is_pending {
+            true => "the storage is being made\n".into(),
+            false => "the node was not looked at yet\n".into(),
+        };
     }
     (StatusCode::SERVICE_UNAVAILABLE, words).into_response()
 }

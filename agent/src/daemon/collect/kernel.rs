@@ -27,6 +27,7 @@ pub(super) fn disk(root: &Root, name: &str, bus: Bus, reading: &mut DiskReading)
 pub(super) fn pool(root: &Root, name: &str, reading: &mut PoolReading) {
     if name.is_empty() {
         reading.io = None;
+        reading.degraded = None;
         return;
     }
     let at = root.join("/sys/block").join(name);
