@@ -1,8 +1,9 @@
-.PHONY: demo test test-fast bench-apply package install
+.PHONY: demo test test-fast bench-apply bench-daemon package install
 
-demo:        ; @bootstrap/demo.sh --once
-test:        ; @bootstrap/test.sh
-test-fast:   ; @bootstrap/test.sh --fast
-bench-apply: ; @bootstrap/bench-apply.sh
-package:     ; @bootstrap/package.sh
-install:     ; @cargo build --release --package instore && bootstrap/install.sh
+demo:         ; @bootstrap/demo.sh --once
+test:         ; @bootstrap/test.sh
+test-fast:    ; @bootstrap/test.sh --fast
+bench-apply:  ; @bootstrap/bench-apply.sh
+bench-daemon: ; @bootstrap/bench-daemon.sh
+package:      ; @bootstrap/package.sh
+install:      ; @cargo build --release --package instore && bootstrap/install.sh

@@ -1,0 +1,183 @@
+//! The figures as a table, and whether the limits hold.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::process::Memory;
+use crate::{Seen, TIMED};
+
+/// Of memory, at rest and after any number of scrapes.
+const RESIDENT_KIB: u64 = 12 << 10;
+/// What an allocator may take more once all paths were gone: no growth.
+const GROWTH_KIB: u64 = 128;
+/// Of a core, at rest, in thousandths.
+const CPU_PER_MILLE: u32 = 1;
+/// Of a scrape with many disks, at the median.
+const SCRAPE: Duration = Duration::from_millis(2);
+
+pub(crate) fn heading(instore: &Path) -> Result<()> {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let cores = std::thread::available_parallelism()?;
+    println!(
+        "{} next to prometheus-node-exporter; Linux {}, {cores} processors",
+        instore.display(),
+        kernel.trim()
+    );
+    Ok(())
+}
+
+pub(crate) fn table(instore: &Seen, exporter: &Seen) {
+    let both = [instore, exporter];
+    println!(
+        "\n{:<46} {:>10} {:>14} {:>7}",
+        format!("{} disks", instore.disks),
+        "instore",
+        "node_exporter",
+        "ratio"
+    );
+    memory("at rest", both.map(|seen| seen.at_rest));
+    memory(
+        &format!("after {} scrapes", 2 * TIMED),
+        both.map(|seen| seen.after_timed),
+    );
+    if let (Some(ours), Some(theirs)) = (&instore.loaded, &exporter.loaded) {
+        let both = [ours, theirs];
+        let count = ours.scrapes;
+        memory(
+            &format!("after {count} on one connection"),
+            both.map(|loaded| loaded.after_kept),
+        );
+        memory(
+            &format!("after {count} more on fresh ones"),
+            both.map(|loaded| loaded.after_fresh),
+        );
+        memory("an idle time later", both.map(|loaded| loaded.later));
+        let peaks = both.map(|loaded| loaded.later.peak);
+        row("the most that was ever resident, KiB", kib(peaks), 0);
+    }
+    let seconds = instore.rested.time.as_secs();
+    let rests = both.map(|seen| seen.rested.cpu.total);
+    row(
+        &format!("processor time in {seconds} idle seconds, ms"),
+        rests.map(millis),
+        1,
+    );
+    let ticks = both.map(|seen| millis(seen.rested.cpu.ticks));
+    row("  the same in ticks, ms", ticks, 0);
+    for (name, percent) in [("median", 50), ("p99", 99)] {
+        let kept = both.map(|seen| millis(seen.kept.percentile(percent)));
+        row(&format!("scrape, connection kept, {name}, ms"), kept, 2);
+        let fresh = both.map(|seen| millis(seen.fresh.percentile(percent)));
+        row(&format!("scrape, fresh connection, {name}, ms"), fresh, 2);
+    }
+    let costs = both.map(|seen| millis(seen.cost));
+    row("processor time of one scrape, ms", costs, 2);
+    row("bytes of a scrape", both.map(|seen| count(seen.bytes)), 0);
+    row("series", both.map(|seen| count(seen.series)), 0);
+    rest(instore);
+}
+
+/// Who spent the idle time.
+fn rest(instore: &Seen) {
+    let rested = &instore.rested;
+    let threads = rested.cpu.threads.iter();
+    let mut shares: Vec<String> = threads
+        .map(|(name, spent)| format!("{name} {:.1} ms", millis(*spent)))
+        .collect();
+    shares.push(format!(
+        "threads that ended {:.1} ms",
+        millis(rested.cpu.ended())
+    ));
+    println!("instore at rest, by thread: {}", shares.join(", "));
+    if let Some(turns) = rested.turns {
+        println!("turns of its loop meanwhile: {turns} (one a minute, if nothing happens)");
+    }
+}
+
+/// The limits, and whether they hold. `many` is with many disks.
+pub(crate) fn limits(eight: &Seen, many: &Seen) {
+    println!();
+    let resident = |what: &str, memory: Memory| {
+        verdict(
+            memory.resident <= RESIDENT_KIB,
+            &format!(
+                "resident {what}: {:.1} MiB of {} MiB",
+                mib(memory.resident),
+                RESIDENT_KIB >> 10
+            ),
+        );
+    };
+    resident("at rest", eight.at_rest);
+    if let Some(loaded) = &eight.loaded {
+        resident("after the scrapes", loaded.after_fresh);
+        let growth = loaded
+            .later
+            .resident
+            .saturating_sub(eight.after_timed.resident);
+        verdict(
+            growth <= GROWTH_KIB,
+            &format!(
+                "growth from the {}th scrape to the {}th: {growth} KiB",
+                2 * TIMED,
+                2 * loaded.scrapes
+            ),
+        );
+    }
+    let rested = &eight.rested;
+    verdict(
+        rested.cpu.total * 1000 < rested.time * CPU_PER_MILLE,
+        &format!(
+            "idle: {:.3} % of a core, limit {:.1} %",
+            100.0 * rested.cpu.total.as_secs_f64() / rested.time.as_secs_f64(),
+            f64::from(CPU_PER_MILLE) / 10.0
+        ),
+    );
+    let median = many.kept.percentile(50);
+    verdict(
+        median <= SCRAPE,
+        &format!(
+            "scrape with {} disks: {:.2} ms at the median of {} ms",
+            many.disks,
+            millis(median),
+            SCRAPE.as_millis()
+        ),
+    );
+}
+
+fn verdict(holds: bool, what: &str) {
+    let word = if holds { "holds" } else { "DOES NOT HOLD" };
+    println!("{word:<14} {what}");
+}
+
+fn memory(when: &str, both: [Memory; 2]) {
+    let resident = both.map(|memory| memory.resident);
+    row(&format!("resident {when}, KiB"), kib(resident), 0);
+    let anonymous = both.map(|memory| memory.anonymous);
+    row("  of it anonymous, KiB", kib(anonymous), 0);
+}
+
+fn row(what: &str, [ours, theirs]: [f64; 2], decimals: usize) {
+    let ratio = match theirs > 0.0 {
+        true => format!("{:.2}", ours / theirs),
+        false => "-".into(),
+    };
+    println!("{what:<46} {ours:>10.decimals$} {theirs:>14.decimals$} {ratio:>7}");
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn kib(both: [u64; 2]) -> [f64; 2] {
+    both.map(|kib| kib as f64)
+}
+
+fn mib(kib: u64) -> f64 {
+    kib as f64 / 1024.0
+}
+
+fn count(count: usize) -> f64 {
+    count as f64
+}
