@@ -61,6 +61,13 @@ systemctl status instore --no-pager | grep -q 'Status: "Pool instore-0' || fail 
 expect 0 instore status
 mentions 'ready' 'instore-1' '/data/2'
 [ "$(stat -c '%a %U' /run/instore/instore.sock)" = '600 root' ] || fail "the socket is open to others"
+nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+expect 1 "${nobody[@]}" instore status
+mentions 'only root'
+# The kernel says who asks: a mode that somebody loosened opens nothing.
+chmod 666 /run/instore/instore.sock
+expect 1 "${nobody[@]}" instore status
+chmod 600 /run/instore/instore.sock
 expect 0 instore apply
 mentions 'nothing to do'
 since=$(now)
