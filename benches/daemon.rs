@@ -30,6 +30,8 @@ use scrape::{Connection, Door, Scrapes};
 const DISKS_LOADED: usize = 8;
 /// As the limit of a scrape names them.
 const DISKS_MANY: usize = 24;
+/// What is left in memory of the work at the start depends on how its threads met.
+const STARTS: usize = 5;
 /// Timed singly.
 const TIMED: usize = 1000;
 /// In all, on one connection, and then as many on connections of their own.
@@ -66,7 +68,7 @@ fn run() -> Result<()> {
     );
     let bench = Bench {
         instore: instore.canonicalize().context("find instore")?,
-        scrapes: scrapes.max(TIMED),
+        scrapes: scrapes.max(2 * TIMED),
         idle,
         stop: Stop::new()?,
     };
@@ -74,7 +76,7 @@ fn run() -> Result<()> {
     let result = bench.run();
     // Also after a failure: this is when something may be left.
     traces.compare()?;
-    result
+    bench.stop.check().and(result)
 }
 
 /// Set by Ctrl-C; then the first thing that waits or scrapes is an error, and all is taken down.
@@ -158,10 +160,24 @@ struct Loaded {
 impl Bench {
     fn run(&self) -> Result<()> {
         report::heading(&self.instore)?;
+        let mut starts = Vec::new();
+        for _ in 0..STARTS {
+            starts.push(self.start()?);
+        }
+        report::starts(&mut starts);
         let (eight, _) = self.measure(DISKS_LOADED)?;
         let (many, _) = self.measure(DISKS_MANY)?;
-        report::limits(&eight, &many);
+        starts.push(eight.at_rest);
+        report::limits(&starts, &eight, &many);
         Ok(())
+    }
+
+    /// The daemon's memory at rest, once it has made pools of blank disks.
+    fn start(&self) -> Result<Memory> {
+        let node = Node::new(DISKS_LOADED)?;
+        let (process, _) = node.start_daemon(&self.instore, &self.stop)?;
+        self.stop.wait(SETTLE)?;
+        process.memory()
     }
 
     /// Starts both programs on a node with so many disks, measures, prints, and takes all down.
