@@ -1,2 +1,8 @@
-//! The load engine and its reports will live here. For now the room holds the
-//! side-by-side harnesses beside it, such as `vm/` (apply against the floor).
+//! The load engine behind `instore bench`: fio's language, io_uring underneath,
+//! results in fio's words. Knows nothing of pools and rules: what may be written
+//! over is asked of a [`target::Gate`], which the agent implements.
+
+pub mod histogram;
+pub mod job;
+pub mod results;
+pub mod target;
