@@ -6,5 +6,6 @@ pub mod engine;
 pub mod histogram;
 pub mod job;
 pub mod offsets;
+pub mod output;
 pub mod results;
 pub mod target;
