@@ -3,6 +3,8 @@
 //! over is asked of a [`target::Gate`], which the agent implements.
 
 pub mod histogram;
+pub mod instance;
 pub mod job;
 pub mod results;
 pub mod target;
+mod words;
