@@ -5,6 +5,11 @@
 pub mod histogram;
 pub mod instance;
 pub mod job;
+pub mod report;
 pub mod results;
 pub mod target;
 mod words;
+
+// The samples of results that unit tests and the page test share name the crate.
+#[cfg(test)]
+extern crate self as instore_bench;
