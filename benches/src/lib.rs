@@ -5,6 +5,7 @@
 pub mod histogram;
 pub mod instance;
 pub mod job;
+pub mod output;
 pub mod report;
 pub mod results;
 pub mod target;
