@@ -2,6 +2,7 @@
 //! results in fio's words. Knows nothing of pools and rules: what may be written
 //! over is asked of a [`target::Gate`], which the agent implements.
 
+pub mod compare;
 pub mod histogram;
 pub mod instance;
 pub mod job;

@@ -17,11 +17,23 @@ impl fmt::Display for Text<'_> {
                 '>' => to.write_str("&gt;")?,
                 '"' => to.write_str("&quot;")?,
                 '\'' => to.write_str("&#39;")?,
-                c if c.is_control() || turns(c) => to.write_char('\u{fffd}')?,
-                c => to.write_char(c)?,
+                c => to.write_char(shown(c))?,
             }
         }
         Ok(())
+    }
+}
+
+/// Text for a terminal: no escape sequence of it is obeyed.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(shown).collect()
+}
+
+fn shown(c: char) -> char {
+    if c.is_control() || turns(c) {
+        '\u{fffd}'
+    } else {
+        c
     }
 }
 
