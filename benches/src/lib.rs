@@ -2,10 +2,13 @@
 //! results in fio's words. Knows nothing of pools and rules: what may be written
 //! over is asked of a [`target::Gate`], which the agent implements.
 
+pub mod compare;
 pub mod engine;
 pub mod histogram;
+pub mod instance;
 pub mod job;
 pub mod offsets;
 pub mod output;
+pub mod report;
 pub mod results;
 pub mod target;
