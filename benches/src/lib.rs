@@ -2,7 +2,9 @@
 //! results in fio's words. Knows nothing of pools and rules: what may be written
 //! over is asked of a [`target::Gate`], which the agent implements.
 
+pub mod disk;
 pub mod histogram;
 pub mod job;
 pub mod results;
 pub mod target;
+pub mod warning;

@@ -26,6 +26,7 @@ pub use error::Error;
 pub use prepare::{Progress, prepare};
 pub use prepared::{Prepared, Target};
 pub use region::{There, region};
+pub(crate) use space::available_memory;
 
 /// What only the agent can tell: whether a block device may be written over.
 pub trait Gate: Sync {

@@ -138,7 +138,7 @@ mod tests {
         assert!(why.contains("byte 1000447"), "{why}");
         is_zero(&file, &(0..512_000)).unwrap();
         // A file can neither be discarded nor zeroed as a device can.
-        give_back(&file, &[0..end]).unwrap();
+        give_back(&file, std::slice::from_ref(&(0..end))).unwrap();
         is_zero(&file, &(0..end)).unwrap();
     }
 

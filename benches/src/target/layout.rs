@@ -173,6 +173,8 @@ pub(super) fn reserve(file: &File, work: &Work) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
 
     #[test]
@@ -194,7 +196,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         let length: u64 = (CHUNK as u64) * 2 + 5001;
         let mut told = Vec::new();
-        let ranges = merged(&[0..length], length);
+        let ranges = merged(from_ref(&(0..length)), length);
         fill(&file, &ranges, &AtomicBool::new(false), |done| {
             told.push(done)
         })
@@ -217,7 +219,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         let stop = AtomicBool::new(false);
         let end = CHUNK as u64 * 4;
-        let ended = fill(&file, &[0..end], &stop, |_| {
+        let ended = fill(&file, from_ref(&(0..end)), &stop, |_| {
             stop.store(true, Ordering::Relaxed)
         });
         assert!(matches!(ended, Err(Ended::Stopped)));
@@ -237,7 +239,7 @@ mod tests {
             let file = tempfile::tempfile().unwrap();
             let work = Work {
                 bytes: 1 << 20,
-                all: vec![0..1 << 20],
+                all: merged(from_ref(&(0..1 << 20)), 1 << 20),
                 read: Vec::new(),
                 fallocate: how,
             };

@@ -53,6 +53,7 @@ pub fn prepare(
         jobs: run.jobs.clone(),
         targets: Vec::new(),
         uses: uses(&spots),
+        regions: Vec::new(),
         warnings,
     };
     // Devices first: until all of them are there, no file is made.
@@ -83,6 +84,7 @@ pub fn prepare(
         };
         prepared.targets.extend(target);
     }
+    prepared.regions = regions(run, &spots, &works);
     for (target, spot) in prepared.targets.iter().zip(&spots) {
         can_be_direct(target, spot, &run.jobs)?;
     }
@@ -118,6 +120,21 @@ fn uses(spots: &[Spot]) -> BTreeMap<(usize, u32), Vec<usize>> {
         uses.entry((job, thread)).or_default().push(spot);
     }
     uses
+}
+
+fn regions(run: &Run, spots: &[Spot], works: &[Work]) -> Vec<u64> {
+    let of = |job: usize| {
+        let spots = spots.iter().zip(works);
+        let each = spots.map(|(spot, work)| {
+            let there = match spot.decision {
+                Decision::AskGate => There::Fixed(work.bytes),
+                Decision::Create | Decision::Reuse => There::Grows,
+            };
+            spot.region_of(job, &run.jobs, there)
+        });
+        each.sum()
+    };
+    (0..run.jobs.len()).map(of).collect()
 }
 
 fn ask(spot: &Spot, gate: &dyn Gate) -> Result<std::fs::File, Error> {

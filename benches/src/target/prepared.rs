@@ -30,6 +30,7 @@ pub struct Prepared {
     pub(super) targets: Vec<Target>,
     /// Indexes of targets, by job and thread.
     pub(super) uses: BTreeMap<(usize, u32), Vec<usize>>,
+    pub(super) regions: Vec<u64>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -89,6 +90,12 @@ impl Prepared {
     #[must_use]
     pub fn targets(&self) -> &[Target] {
         &self.targets
+    }
+
+    /// How many bytes each job works on, all its threads and files together.
+    #[must_use]
+    pub fn regions(&self) -> &[u64] {
+        &self.regions
     }
 
     /// What people should know before they believe a figure.

@@ -138,6 +138,17 @@ impl Spot {
         })
     }
 
+    /// How many bytes of it one job works on.
+    pub(super) fn region_of(&self, job: usize, jobs: &[Job], there: There) -> u64 {
+        let ranges: Vec<Range<u64>> = self
+            .wanted
+            .iter()
+            .filter(|wanted| wanted.job == job)
+            .filter_map(|w| region(&jobs[job], w.thread, w.index, w.count, there).ok())
+            .collect();
+        length(&merged(&ranges, u64::MAX))
+    }
+
     /// Whether a job that works on it says `unlink=0`.
     pub(super) fn is_kept(&self, jobs: &[Job]) -> bool {
         self.wanted.iter().any(|wanted| !jobs[wanted.job].unlink)
