@@ -3,6 +3,7 @@
 //! over is asked of a [`target::Gate`], which the agent implements.
 
 pub mod compare;
+pub mod disk;
 pub mod engine;
 pub mod histogram;
 pub mod instance;
@@ -12,3 +13,4 @@ pub mod output;
 pub mod report;
 pub mod results;
 pub mod target;
+pub mod warning;
