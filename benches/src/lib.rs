@@ -5,4 +5,5 @@
 pub mod histogram;
 pub mod job;
 pub mod results;
+pub mod suite;
 pub mod target;
