@@ -12,5 +12,6 @@ pub mod offsets;
 pub mod output;
 pub mod report;
 pub mod results;
+pub mod suite;
 pub mod target;
 pub mod warning;
