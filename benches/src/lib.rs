@@ -2,6 +2,10 @@
 //! results in fio's words. Knows nothing of pools and rules: what may be written
 //! over is asked of a [`target::Gate`], which the agent implements.
 
+// The samples of results that unit tests and the page test share name the crate.
+#[cfg(test)]
+extern crate self as instore_bench;
+
 pub mod compare;
 pub mod disk;
 pub mod engine;
@@ -12,6 +16,8 @@ pub mod offsets;
 pub mod output;
 pub mod report;
 pub mod results;
+pub mod run;
 pub mod suite;
 pub mod target;
 pub mod warning;
+mod words;
