@@ -4,5 +4,6 @@
 
 pub mod histogram;
 pub mod job;
+pub mod language;
 pub mod results;
 pub mod target;
