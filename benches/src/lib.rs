@@ -12,6 +12,7 @@ pub mod engine;
 pub mod histogram;
 pub mod instance;
 pub mod job;
+pub mod language;
 pub mod offsets;
 pub mod output;
 pub mod report;
