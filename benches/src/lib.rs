@@ -2,8 +2,17 @@
 //! results in fio's words. Knows nothing of pools and rules: what may be written
 //! over is asked of a [`target::Gate`], which the agent implements.
 
+pub mod compare;
 pub mod histogram;
+pub mod instance;
 pub mod job;
+pub mod output;
+pub mod report;
 pub mod results;
 pub mod suite;
 pub mod target;
+mod words;
+
+// The samples of results that unit tests and the page test share name the crate.
+#[cfg(test)]
+extern crate self as instore_bench;
