@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::By;
 use crate::daemon::state::Pool;
+use crate::output::plain;
 
 /// Of root alone, in each pool.
 pub(super) const OURS: &str = ".instore";
@@ -123,9 +124,9 @@ impl Kept {
 }
 
 fn share(row: &Row, result: &SuiteResult) -> String {
-    match (row.expected_ratio, &result.expected) {
-        (Some(ratio), Some(expected)) => {
-            format!(" ({:.0} % of {})", ratio * 100.0, expected.instance_type)
+    match (row.expected_ratio, &result.instance_type) {
+        (Some(ratio), Some(name)) => {
+            format!(" ({:.0} % of {})", (ratio * 100.0).floor(), plain(name))
         }
         _ => String::new(),
     }

@@ -35,7 +35,6 @@ fn running(running: &Running) -> Value {
 }
 
 fn suite(result: &SuiteResult) -> Value {
-    let expected = result.expected.as_ref();
     json!({
         "target": result.target,
         "file_system": result.file_system,
@@ -45,7 +44,8 @@ fn suite(result: &SuiteResult) -> Value {
         "size_bytes": result.size_bytes,
         "started_at": time(at(result.started_unix_ms)),
         "ended_at": time(at(result.ended_unix_ms)),
-        "instance_type": expected.map(|expected| expected.instance_type.as_str()),
+        "instance_type": result.instance_type,
+        "verdict": result.verdict,
         "jobs": result.rows.iter().map(row).collect::<Vec<_>>(),
         "warnings": result.warnings,
     })

@@ -7,14 +7,13 @@ use crate::output::plain;
 
 /// Nothing, or which jobs fell short.
 pub(super) fn slow(kept: &Kept) -> Option<String> {
-    let expected = kept.result.expected.as_ref()?;
-    let of_type = plain(&expected.instance_type);
+    let of_type = plain(kept.result.instance_type.as_ref()?);
     let one = |row: &Row| {
         Some(format!(
             "{} does {:.0} IOPS, {:.0} % of the {:.0} of {of_type}",
             row.job.name(),
             row.figures?.iops,
-            row.expected_ratio? * 100.0,
+            (row.expected_ratio? * 100.0).floor(),
             row.expected_iops?
         ))
     };
