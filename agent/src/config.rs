@@ -51,6 +51,8 @@ pub struct Config {
     pub listen: Listen,
     /// How often the daemon trims every pool; 0 is never.
     pub trim_days: u16,
+    /// Whether the daemon runs the standard suite on a pool that is new.
+    pub bench_at_first_boot: FirstBench,
     /// Which disks are accepted without a rule.
     pub detect: Detect,
     /// Disks to accept besides the clouds' own; all given fields must match.
@@ -95,6 +97,16 @@ pub enum Detect {
     Rules,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FirstBench {
+    Off,
+    /// About fifteen seconds.
+    Quick,
+    /// About two minutes.
+    Full,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -108,6 +120,7 @@ impl Default for Config {
             wait_seconds: 0,
             listen: Listen::default(),
             trim_days: 7,
+            bench_at_first_boot: FirstBench::Off,
             detect: Detect::Clouds,
             allow: Vec::new(),
             deny: Vec::new(),

@@ -3,6 +3,7 @@
 //! plans, does what is safe to do unasked, and says what is the matter. Servers
 //! and collectors run beside it on threads of their own; only the loop acts.
 
+pub mod bench;
 pub mod client;
 pub mod collect;
 pub mod conditions;
@@ -28,6 +29,7 @@ use crate::config::Config;
 use crate::fault;
 use crate::http::{self, Control};
 use crate::metrics::{Events, Kind, Metrics, Outcome};
+use bench::{Ask, Bencher, Refused, Started};
 use collect::{Collector, Order};
 use memory::Memory;
 use notify::Watchdog;
@@ -49,6 +51,8 @@ pub enum Request {
     /// As `instore apply`: all of the plan. Its exit status goes to the sender.
     Apply(tokio::sync::oneshot::Sender<u8>),
     Reload(tokio::sync::oneshot::Sender<Result<(), String>>),
+    /// A suite, which then runs beside the loop.
+    Bench(Ask, tokio::sync::oneshot::Sender<Result<Started, Refused>>),
 }
 
 /// How to run.
@@ -88,11 +92,17 @@ pub fn run(options: &Options<'_>) -> Result<()> {
         control: Control::new(requests, wake.waker()),
     })?;
     let (orders, ordered) = mpsc::channel();
+    let bencher = Arc::new(Bencher::new(
+        Arc::clone(&shared),
+        Arc::clone(&events),
+        wake.waker(),
+    ));
     let collector = Collector::new(
         Arc::clone(&shared),
         Arc::clone(&events),
         wake.waker(),
         config.clone(),
+        Arc::clone(&bencher),
     );
     let collecting = thread::Builder::new()
         .name("collect".into())
@@ -116,10 +126,13 @@ pub fn run(options: &Options<'_>) -> Result<()> {
         server,
         collecting,
         turns,
+        bencher,
     };
     let ended = daemon.live();
     notify::stopping();
     info!("stopping");
+    // Before the servers, which tell whoever waits for it how it ended.
+    daemon.bencher.stop();
     daemon.server.stop();
     let _ = daemon.orders.send(Order::Stop);
     // Not waited for: a collector that asks a dead disk would keep the unit from
@@ -137,6 +150,7 @@ struct Daemon<'a> {
     server: http::Handle,
     collecting: JoinHandle<()>,
     turns: Turns,
+    bencher: Arc<Bencher>,
 }
 
 impl Daemon<'_> {
@@ -200,6 +214,9 @@ impl Daemon<'_> {
                 }
                 Request::Reload(reply) => {
                     let _ = reply.send(self.reload());
+                }
+                Request::Bench(ask, reply) => {
+                    let _ = reply.send(self.bencher.begin(&ask));
                 }
             }
         }

@@ -2,6 +2,7 @@
 //! printed from what the loop and the collector saw last. A scrape reaches no
 //! device and waits for nothing. Every metric is in docs/metrics.md.
 
+mod bench;
 mod devices;
 mod family;
 mod node;
@@ -28,16 +29,18 @@ pub enum Kind {
     Trim,
     LogPage,
     Statfs,
+    Bench,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Observe,
         Self::Apply,
         Self::Reload,
         Self::Trim,
         Self::LogPage,
         Self::Statfs,
+        Self::Bench,
     ];
 
     fn word(self) -> &'static str {
@@ -48,6 +51,7 @@ impl Kind {
             Self::Trim => "trim",
             Self::LogPage => "log_page",
             Self::Statfs => "statfs",
+            Self::Bench => "bench",
         }
     }
 }
@@ -225,6 +229,7 @@ impl Collector for Seen {
         let mut families = Families::default();
         node::tell(&snapshot, &readings, &mut families);
         devices::tell(&snapshot, &readings, &mut families);
+        bench::tell(&snapshot, &self.0.benches(), &mut families);
         families.into_list()
     }
 }

@@ -85,3 +85,24 @@ pub(crate) fn node(disks: Vec<Disk>) -> Inventory {
         paths: BTreeMap::new(),
     }
 }
+
+/// A suite that read so many random blocks a second, where 50,000 are promised.
+pub(crate) fn suite(read_iops: f64) -> instore_bench::suite::SuiteResult {
+    let suite = serde_json::json!({
+        "target": "/data", "file_system": "xfs", "length": "quick", "caching": "direct",
+        "engine": "io_uring", "size_bytes": 1_073_741_824_u64,
+        "started_unix_ms": 1_800_000_000_000_u64, "ended_unix_ms": 1_800_000_015_000_u64,
+        "interrupted": false, "warnings": [],
+        "instance_type": "i4i.large", "verdict": [],
+        "rows": [{
+            "job": "rand-read-4k",
+            "figures": {
+                "ios": 1000, "bytes": 4_096_000, "runtime_ms": 1500.0, "iops": read_iops,
+                "bytes_per_second": read_iops * 4096.0,
+                "latency_us": {"mean": 100.0, "p50": 90.0, "p99": 300.0, "p999": 900.0, "max": 1000.0},
+            },
+            "error": null, "expected_iops": 50_000.0, "expected_ratio": read_iops / 50_000.0,
+        }],
+    });
+    serde_json::from_value(suite).unwrap()
+}

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::instance::Detected;
 use crate::job::Run;
 use crate::results::Results;
-pub use result::{Answer, Expected, Figures, Latency, Row, SuiteResult, Test};
+pub use result::{Answer, Figures, Latency, Ratio, Row, SuiteResult, Test, Versus};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -73,8 +74,10 @@ pub struct Setup {
     pub caching: Caching,
     /// Processors that may be used.
     pub cpus: u32,
-    /// Disks under the place, 1 where that is not known.
+    /// Local disks under the place, which the instance type promises something of; 0
+    /// when there is none, or it cannot be told.
     pub disks: u32,
+    pub instance: Detected,
     /// Of the directory, as `xfs`.
     pub file_system: Option<String>,
     /// What is known beforehand to make the figures mean less.
@@ -102,18 +105,17 @@ pub fn size(length: Length, free: u64) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Runs the suite on an engine, and judges by what is expected of the place.
+/// Runs the suite on an engine, and judges by what is published of the instance type.
 ///
 /// # Errors
 /// When the engine could not run at all. A job that failed is a row with an error.
 pub fn measure(
     setup: &Setup,
-    expected: Option<&Expected>,
     engine: &mut dyn FnMut(&Run) -> Result<Results>,
 ) -> Result<SuiteResult> {
     let started = now_ms();
     let results = engine(&jobs::run(setup))?;
-    Ok(SuiteResult::new(setup, &results, started, expected))
+    Ok(SuiteResult::new(setup, &results, started))
 }
 
 fn now_ms() -> u64 {
@@ -136,6 +138,9 @@ pub(crate) mod tests {
             caching: Caching::Direct,
             cpus: 2,
             disks: 1,
+            instance: Detected::Unknown {
+                reason: "a test".into(),
+            },
             file_system: Some("xfs".into()),
             warnings: Vec::new(),
         }
@@ -157,7 +162,7 @@ pub(crate) mod tests {
 
     #[test]
     fn an_engine_that_cannot_run_is_an_error() {
-        let words = measure(&setup(), None, &mut |_| anyhow::bail!("no io_uring")).unwrap_err();
+        let words = measure(&setup(), &mut |_| anyhow::bail!("no io_uring")).unwrap_err();
         assert_eq!(words.to_string(), "no io_uring");
     }
 }

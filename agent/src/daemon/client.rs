@@ -5,13 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use instore_bench::suite::SuiteResult;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::net::UnixStream;
+
+use super::bench::Ask;
 
 /// What only reads is answered from memory.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,11 +24,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[error("no daemon listens at {0}: start it with `systemctl start instore`")]
 pub struct NoDaemon(String);
 
-/// One line of the answer to an apply.
+/// One line of the answer to an apply or a bench.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Said {
     Line(String),
+    Result(Box<SuiteResult>),
     Code(u8),
 }
 
@@ -57,21 +61,54 @@ pub fn status(socket: &Path) -> Result<Value> {
 /// [`NoDaemon`], or when the daemon ends before it is done.
 pub fn apply(socket: &Path, mut on_line: impl FnMut(&str)) -> Result<u8> {
     block_on(async {
-        let mut body = ask(socket, Method::POST, "/v1/apply").await?.into_body();
-        let mut text = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.context("the daemon went away before it was done")?;
-            text.extend_from_slice(frame.data_ref().map_or(&[][..], AsRef::as_ref));
-            while let Some(end) = text.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<u8> = text.drain(..=end).collect();
-                match serde_json::from_slice(&line).context("read the daemon's answer")? {
-                    Said::Line(line) => on_line(&line),
-                    Said::Code(code) => return Ok(code),
-                }
+        let body = ask(socket, Method::POST, "/v1/apply").await?.into_body();
+        let lost = "the daemon went away before it was done; it is safe to run this again";
+        follow(body, &mut on_line, &mut drop).await.context(lost)
+    })
+}
+
+/// Has the daemon run a suite, and hands on what it tells meanwhile. Returns the
+/// exit status, and the result if there is one. The suite ends with the caller.
+///
+/// # Errors
+/// [`NoDaemon`], why it is refused, or when the daemon ends before it is done.
+pub fn bench(
+    socket: &Path,
+    what: &Ask,
+    mut on_line: impl FnMut(&str),
+) -> Result<(u8, Option<SuiteResult>)> {
+    let what = serde_json::to_vec(what)?;
+    block_on(async {
+        let body = send(socket, Method::POST, "/v1/bench", what).await?;
+        let mut result = None;
+        let lost = "the daemon went away before the suite was done";
+        let mut keep = |told: Box<SuiteResult>| result = Some(*told);
+        let code = follow(body.into_body(), &mut on_line, &mut keep).await;
+        let code = code.context(lost)?;
+        Ok((code, result))
+    })
+}
+
+/// Reads lines up to the exit status.
+async fn follow(
+    mut body: Incoming,
+    on_line: &mut dyn FnMut(&str),
+    on_result: &mut dyn FnMut(Box<SuiteResult>),
+) -> Result<u8> {
+    let mut text = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame?;
+        text.extend_from_slice(frame.data_ref().map_or(&[][..], AsRef::as_ref));
+        while let Some(end) = text.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = text.drain(..=end).collect();
+            match serde_json::from_slice(&line).context("read the daemon's answer")? {
+                Said::Line(line) => on_line(&line),
+                Said::Result(result) => on_result(result),
+                Said::Code(code) => return Ok(code),
             }
         }
-        bail!("the daemon went away before it was done; it is safe to run this again")
-    })
+    }
+    bail!("its answer has no end")
 }
 
 /// Has the daemon read its configuration again.
@@ -94,6 +131,15 @@ fn block_on<T>(question: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 async fn ask(socket: &Path, method: Method, path: &str) -> Result<Response<Incoming>> {
+    send(socket, method, path, Vec::new()).await
+}
+
+async fn send(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<Response<Incoming>> {
     let shown = socket.display();
     let stream = match UnixStream::connect(socket).await {
         Ok(stream) => stream,
@@ -112,7 +158,7 @@ async fn ask(socket: &Path, method: Method, path: &str) -> Result<Response<Incom
         .method(method)
         .uri(path)
         .header("host", "instore")
-        .body(Empty::<Bytes>::new())?;
+        .body(Full::new(Bytes::from(body)))?;
     let response = sender.send_request(request).await;
     let response = response.with_context(|| format!("ask the daemon at {shown}"))?;
     let status = response.status();

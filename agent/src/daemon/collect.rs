@@ -2,6 +2,7 @@
 //! log pages of the controllers. Whatever may hang is asked by a thread of its
 //! own with a deadline; while one hangs, only what it was asked for is missing.
 
+mod benches;
 mod deadline;
 mod kernel;
 mod pages;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::bench::Bencher;
 use super::history::INTERVAL_SECONDS;
 use super::state::{Counters, DiskReading, PoolReading, Readings, Shared, Snapshot, Trouble};
 use super::wake::Waker;
@@ -53,14 +55,22 @@ pub struct Collector {
     readings: Readings,
     deadlines: Deadlines,
     trim: pools::Trim,
+    benches: benches::Benches,
     due: Due,
     drawn: Instant,
 }
 
 impl Collector {
     #[must_use]
-    pub fn new(shared: Arc<Shared>, events: Arc<Events>, waker: Waker, config: Config) -> Self {
+    pub fn new(
+        shared: Arc<Shared>,
+        events: Arc<Events>,
+        waker: Waker,
+        config: Config,
+        bencher: Arc<Bencher>,
+    ) -> Self {
         Self {
+            benches: benches::Benches::new(bencher),
             shared,
             events,
             waker,
@@ -113,6 +123,13 @@ impl Collector {
                 &self.deadlines,
                 &mut self.readings,
                 &self.events,
+            );
+            self.benches.tend(
+                &snapshot,
+                &self.config,
+                &self.deadlines,
+                &self.readings,
+                &self.shared,
             );
         }
         if self.due.pages() {

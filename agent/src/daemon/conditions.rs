@@ -37,6 +37,8 @@ pub enum Kind {
     /// A rule names it, but what is on it or who uses it forbids it.
     DiskRefused,
     PoolFull,
+    /// The last suite measured less than its instance type promises.
+    PoolBelowSpecification,
     /// A reload was refused; the old configuration is in force.
     ConfigRefused,
     /// The address for HTTP cannot be had.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use super::bench::{Benches, Kept, Running};
 use super::conditions::Condition;
 use super::history::History;
 use crate::inventory::{Bus, Content, Inventory};
@@ -25,6 +26,7 @@ pub struct Shared {
     snapshot: Mutex<Arc<Snapshot>>,
     readings: Mutex<Arc<Readings>>,
     history: Mutex<History>,
+    benches: Mutex<Arc<Benches>>,
 }
 
 /// The node at the end of the last turn of the loop.
@@ -220,6 +222,7 @@ impl Shared {
             snapshot: Mutex::default(),
             readings: Mutex::default(),
             history: Mutex::default(),
+            benches: Mutex::default(),
         }
     }
 
@@ -243,6 +246,20 @@ impl Shared {
 
     pub fn history(&self) -> MutexGuard<'_, History> {
         held(&self.history)
+    }
+
+    #[must_use]
+    pub fn benches(&self) -> Arc<Benches> {
+        Arc::clone(&held(&self.benches))
+    }
+
+    pub fn set_running(&self, running: Option<Running>) {
+        Arc::make_mut(&mut held(&self.benches)).running = running;
+    }
+
+    /// Keeps the result of a pool, in the place of the one before.
+    pub fn set_bench(&self, label: &str, kept: &Arc<Kept>) {
+        Arc::make_mut(&mut held(&self.benches)).keep(label, kept);
     }
 }
 

@@ -158,31 +158,33 @@ impl Turns {
     }
 
     fn tell(&mut self, inventory: &Inventory, plan: Plan) {
-        let readings = self.shared.readings();
+        let (readings, benches) = (self.shared.readings(), self.shared.benches());
+        let before = self.shared.snapshot();
+        let pools = view::pools(
+            inventory,
+            &plan,
+            &self.memory,
+            &before.pools,
+            &self.instance,
+        );
         let findings = conditions::find(&Facts {
             inventory,
             plan: &plan,
             memory: &self.memory,
             readings: &readings,
+            benches: &benches.of_all(&pools),
             failures: &self.failures,
         });
         let now = SystemTime::now();
         let conditions = conditions::update(&self.conditions, findings, now);
         say_changes(&self.conditions, &conditions);
         self.conditions = conditions;
-        let before = self.shared.snapshot();
         self.shared.set_snapshot(Snapshot {
             reconciled: Some(now),
             looked: Some(Instant::now()),
             node: view::node(&Root::system(), inventory),
             disks: view::disks(inventory, &plan, &self.memory),
-            pools: view::pools(
-                inventory,
-                &plan,
-                &self.memory,
-                &before.pools,
-                &self.instance,
-            ),
+            pools,
             is_pending: plan.blockers.is_empty() && !self.memory.allowed(plan.clone()).is_done(),
             plan,
             conditions: self.conditions.clone(),

@@ -1,6 +1,8 @@
 //! The JSON of the API, from what was seen last. Its shapes are described in
 //! openapi.json and docs/api.md.
 
+mod bench;
+
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -9,6 +11,8 @@ use crate::daemon::conditions::Condition;
 use crate::daemon::history::{History, INTERVAL_SECONDS, LENGTH, Rates};
 use crate::daemon::state::{DiskFacts, DiskReading, Pool, PoolReading, Shared};
 use crate::nvme::smart::Warning;
+
+pub(super) use bench::bench;
 
 pub(super) fn node(shared: &Shared) -> Value {
     let snapshot = shared.snapshot();
@@ -157,6 +161,7 @@ pub(super) fn status(shared: &Shared) -> Value {
         ("node", node(shared)),
         ("disks", disks(shared)),
         ("pools", pools(shared)),
+        ("bench", bench(shared)),
     ] {
         let inner = part.get(name).cloned().unwrap_or(part);
         if let Some(all) = all.as_object_mut() {

@@ -1,4 +1,6 @@
-//! What acts, on the unix socket: apply, reload, and the whole status.
+//! What acts, on the unix socket: apply, reload, bench, and the whole status.
+
+mod bench;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -63,6 +65,7 @@ pub(super) fn router(shared: Arc<Shared>, control: Control) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/apply", post(apply))
         .route("/v1/reload", post(reload))
+        .route("/v1/bench", post(bench::begin))
         .with_state(Arc::new(Private { shared, control }))
 }
 

@@ -57,6 +57,10 @@ pub fn router(shared: Arc<Shared>, metrics: Arc<Metrics>) -> Router {
             get(|s: Shown| async move { Json(api::io(&s.shared)) }),
         )
         .route(
+            "/api/v1/bench",
+            get(|s: Shown| async move { Json(api::bench(&s.shared)) }),
+        )
+        .route(
             "/api/v1/openapi.json",
             get(|| async { text(JSON, include_str!("openapi.json")) }),
         )

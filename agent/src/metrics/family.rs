@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use prometheus::proto::{
-    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType, Quantile,
+    Summary,
 };
 
 /// Names and values of labels.
@@ -66,6 +67,30 @@ impl Families {
         let mut metric = labelled(labels);
         metric.set_histogram(histogram);
         self.add(name, help, MetricType::HISTOGRAM, metric);
+    }
+
+    /// `quantiles` with the values that they have.
+    pub(super) fn summary(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: Labels<'_>,
+        quantiles: &[(f64, f64)],
+        (count, sum): (u64, f64),
+    ) {
+        let quantile = |&(share, value): &(f64, f64)| {
+            let mut quantile = Quantile::default();
+            quantile.set_quantile(share);
+            quantile.set_value(value);
+            quantile
+        };
+        let mut summary = Summary::default();
+        summary.set_quantile(quantiles.iter().map(quantile).collect());
+        summary.set_sample_count(count);
+        summary.set_sample_sum(sum);
+        let mut metric = labelled(labels);
+        metric.set_summary(summary);
+        self.add(name, help, MetricType::SUMMARY, metric);
     }
 
     fn add(&mut self, name: &'static str, help: &'static str, kind: MetricType, metric: Metric) {

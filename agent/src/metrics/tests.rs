@@ -131,6 +131,11 @@ fn full(disks: usize) -> (Arc<Shared>, Metrics) {
     let events = Arc::new(Events::new().unwrap());
     events.repaired("instore");
     events.trimmed("instore", 1);
+    let kept = crate::daemon::bench::Kept {
+        uuid: String::new(),
+        result: crate::testing::suite(40_000.0),
+    };
+    shared.set_bench("instore", &Arc::new(kept));
     events.applied(Outcome::Success, Duration::from_secs(1));
     let metrics = Metrics::new(Arc::clone(&shared), events).unwrap();
     (shared, metrics)

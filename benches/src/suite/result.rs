@@ -4,13 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::jobs::SPECS;
-use super::{Caching, Length, Place, Setup};
+use super::{Caching, Length, Setup};
 use crate::histogram::Histogram;
+use crate::instance::{self, Detected, LIMIT, Measured, Verdict};
 use crate::results::{Results, ThreadResult};
-
-/// A disk that does less than this share of what its type promises is not what was
-/// paid for; published figures are "up to", and a filesystem takes some of them.
-pub const ENOUGH: f64 = 0.8;
 
 /// One row. The names are for good: they are labels of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,26 +58,6 @@ impl Test {
     }
 }
 
-/// What an instance type promises of this place: of all its disks, or the share of
-/// those that are under it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Expected {
-    pub instance_type: String,
-    pub read_iops: f64,
-    pub write_iops: f64,
-}
-
-impl Expected {
-    fn of(&self, test: Test) -> Option<f64> {
-        match test {
-            Test::RandRead4k => Some(self.read_iops),
-            Test::RandWrite4k => Some(self.write_iops),
-            // Nothing is published of the others.
-            _ => None,
-        }
-    }
-}
-
 /// Of a whole suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SuiteResult {
@@ -97,7 +74,10 @@ pub struct SuiteResult {
     pub ended_unix_ms: u64,
     /// Ended early, by a signal.
     pub interrupted: bool,
-    pub expected: Option<Expected>,
+    /// Of this machine, where it is known.
+    pub instance_type: Option<String>,
+    /// A sentence for random reads and one for random writes, or why there is none.
+    pub verdict: Vec<String>,
     /// In the order of [`Test::ALL`]; what was not reached is not there.
     pub rows: Vec<Row>,
     pub warnings: Vec<String>,
@@ -109,8 +89,9 @@ pub struct Row {
     /// Absent when nothing was done.
     pub figures: Option<Figures>,
     pub error: Option<String>,
+    /// Published for the instance type and as many disks.
     pub expected_iops: Option<f64>,
-    /// Measured over expected.
+    /// Measured over published.
     pub expected_ratio: Option<f64>,
 }
 
@@ -173,15 +154,8 @@ impl Answer {
 impl SuiteResult {
     /// From what an engine measured of [`super::jobs::run`].
     #[must_use]
-    pub fn new(
-        setup: &Setup,
-        results: &Results,
-        started_unix_ms: u64,
-        expected: Option<&Expected>,
-    ) -> Self {
+    pub fn new(setup: &Setup, results: &Results, started_unix_ms: u64) -> Self {
         let mut warnings = setup.warnings.clone();
-        // What went through the page cache says nothing of the disk.
-        let expected = expected.filter(|_| setup.caching == Caching::Direct);
         if setup.caching == Caching::Buffered {
             let at = setup.place.path().display();
             warnings.push(format!(
@@ -190,13 +164,12 @@ impl SuiteResult {
             ));
         }
         warnings.extend(results.warnings.iter().cloned());
+        let mut rows = rows(results);
+        let verdict = judge(setup, &mut rows);
         let engine = results.threads.first();
         Self {
             target: setup.place.path().display().to_string(),
-            file_system: match setup.place {
-                Place::Directory(_) => setup.file_system.clone(),
-                Place::Device(_) => None,
-            },
+            file_system: setup.file_system.clone(),
             length: setup.length,
             caching: setup.caching,
             engine: engine.map(|t| t.engine.clone()).unwrap_or_default(),
@@ -204,8 +177,12 @@ impl SuiteResult {
             started_unix_ms,
             ended_unix_ms: results.unix_ms,
             interrupted: results.interrupted,
-            expected: expected.cloned(),
-            rows: rows(results, expected),
+            instance_type: match &setup.instance {
+                Detected::Known { name, .. } => Some(name.clone()),
+                Detected::Unknown { .. } => None,
+            },
+            verdict,
+            rows,
             warnings,
         }
     }
@@ -215,9 +192,9 @@ impl SuiteResult {
         self.rows.iter().find(|row| row.job == test)
     }
 
-    /// What is below [`ENOUGH`] of what is expected.
+    /// What is below [`LIMIT`] of what is published.
     pub fn slow(&self) -> impl Iterator<Item = &Row> {
-        let is_slow = |row: &&Row| row.expected_ratio.is_some_and(|ratio| ratio < ENOUGH);
+        let is_slow = |row: &&Row| row.expected_ratio.is_some_and(|ratio| ratio < LIMIT);
         self.rows.iter().filter(is_slow)
     }
 
@@ -240,14 +217,45 @@ fn over(one: f64, two: f64) -> Option<f64> {
     (two > 0.0).then(|| one / two)
 }
 
-fn rows(results: &Results, expected: Option<&Expected>) -> Vec<Row> {
+/// Fills in what is published, and says what comes of it.
+fn judge(setup: &Setup, rows: &mut [Row]) -> Vec<String> {
+    if setup.caching == Caching::Buffered {
+        return vec!["no verdict: it went through the page cache".into()];
+    }
+    let whole = |test: Test| {
+        let row = rows.iter().find(|row| row.job == test)?;
+        // Part of a job is no measure of the disk.
+        let figures = row.figures.filter(|_| row.error.is_none());
+        figures.map(|figures| figures.iops)
+    };
+    let measured = Measured {
+        read_iops: whole(Test::RandRead4k),
+        write_iops: whole(Test::RandWrite4k),
+        disks: setup.disks,
+    };
+    let verdicts = instance::judge(&setup.instance, &measured);
+    for verdict in &verdicts {
+        let test = match verdict.what {
+            "random read" => Test::RandRead4k,
+            _ => Test::RandWrite4k,
+        };
+        for row in rows.iter_mut().filter(|row| row.job == test) {
+            row.expected_iops = verdict.expected;
+            row.expected_ratio = verdict.ratio;
+        }
+    }
+    let sentence = |verdict: &Verdict| format!("{}: {}", verdict.what, verdict.sentence);
+    verdicts.iter().map(sentence).collect()
+}
+
+fn rows(results: &Results) -> Vec<Row> {
     let mut rows = Vec::new();
     for (index, spec) in SPECS.iter().enumerate() {
         let of_job = results.threads.iter().filter(|t| t.job == index);
         let threads: Vec<&ThreadResult> = of_job.collect();
         for (direction, test) in spec.tests.iter().enumerate() {
             if let (Some(test), false) = (test, threads.is_empty()) {
-                rows.push(row(*test, direction, &threads, expected));
+                rows.push(row(*test, direction, &threads));
             }
         }
     }
@@ -255,23 +263,14 @@ fn rows(results: &Results, expected: Option<&Expected>) -> Vec<Row> {
     rows
 }
 
-fn row(
-    test: Test,
-    direction: usize,
-    threads: &[&ThreadResult],
-    expected: Option<&Expected>,
-) -> Row {
+fn row(test: Test, direction: usize, threads: &[&ThreadResult]) -> Row {
     let error = threads.iter().find_map(|thread| thread.error.as_ref());
-    let figures = figures(threads, direction);
-    let expected_iops = expected.and_then(|expected| expected.of(test));
-    // Part of a job is no measure of the disk.
-    let whole = figures.filter(|_| error.is_none());
     Row {
         job: test,
-        figures,
+        figures: figures(threads, direction),
         error: error.map(|error| error.text.clone()),
-        expected_iops,
-        expected_ratio: whole.and_then(|f| over(f.iops, expected_iops?)),
+        expected_iops: None,
+        expected_ratio: None,
     }
 }
 

@@ -52,11 +52,10 @@ type Lines = Vec<Vec<String>>;
 
 fn alone(suite: &SuiteResult) -> Lines {
     let mut head: Vec<&str> = vec!["JOB", "IOPS", "MB/s", "MEAN us", "P50", "P99", "P99.9"];
-    let type_name = suite
-        .expected
-        .as_ref()
-        .map(|e| format!("OF {}", plain(&e.instance_type)));
-    head.extend(type_name.as_deref());
+    let is_judged = suite.rows.iter().any(|row| row.expected_iops.is_some());
+    let name = suite.instance_type.as_deref().filter(|_| is_judged);
+    let name = name.map(|name| format!("OF {}", plain(name)));
+    head.extend(name.as_deref());
     let mut lines = vec![head.into_iter().map(str::to_owned).collect()];
     for row in &suite.rows {
         let mut line = vec![row.job.name().to_owned()];
@@ -74,7 +73,7 @@ fn alone(suite: &SuiteResult) -> Lines {
                 ]
             }
         });
-        if suite.expected.is_some() {
+        if is_judged {
             line.push(expected(row));
         }
         lines.push(line);
@@ -84,7 +83,8 @@ fn alone(suite: &SuiteResult) -> Lines {
 
 fn expected(row: &Row) -> String {
     match (row.expected_ratio, row.expected_iops) {
-        (Some(ratio), Some(iops)) => format!("{:.0} % of {}", ratio * 100.0, count(iops)),
+        // Rounded down: 79.9 % must not read as enough.
+        (Some(ratio), Some(iops)) => format!("{:.0} % of {}", (ratio * 100.0).floor(), count(iops)),
         (None, Some(iops)) => format!("- of {}", count(iops)),
         (_, None) => String::new(),
     }
@@ -126,6 +126,9 @@ fn short(row: Option<&Row>) -> [String; 4] {
 
 fn remarks(mark: &str, suite: &SuiteResult) -> String {
     let mut text = String::new();
+    for verdict in &suite.verdict {
+        let _ = writeln!(text, "{mark}{}", plain(verdict));
+    }
     for row in &suite.rows {
         if let Some(error) = &row.error {
             let _ = writeln!(text, "{mark}error: {}: {}", row.job.name(), plain(error));
@@ -207,12 +210,15 @@ fn figures(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::result::tests::{expected, suite};
+    use super::super::result::tests::{on_i4i, suite};
+    use super::super::tests::setup;
     use super::*;
 
     #[test]
     fn alone_it_has_what_is_expected_beside_it() {
-        let table = table(&Answer::new(suite(11_000, Some(&expected())), None));
+        let mut suite = suite(11_000, &on_i4i());
+        suite.verdict = vec!["random read: 44 %".into()];
+        let table = table(&Answer::new(suite, None));
         let wanted = "\
 /data (xfs), 1024 MiB, O_DIRECT, io_uring, registered files and buffers, full suite
 
@@ -225,17 +231,21 @@ seq-read-128k     11.0 k  1442      118  99.8  1000   1000
 seq-write-128k    11.0 k  1442      118  99.8  1000   1000
 mixed-read-4k     15.4 k  63.1      118  99.8  1000   1000
 mixed-write-4k      6600  27.0      118  99.8  1000   1000
+
+random read: 44 %
 ";
         assert_eq!(table, wanted, "\n{table}");
     }
 
     #[test]
     fn beside_each_other_each_has_its_columns_and_the_ratio() {
-        let mut one = suite(4000, None);
+        let mut one = suite(4000, &setup());
+        one.verdict.clear();
         one.warnings.push("made \u{1b}[2J up".into());
-        let mut two = suite(1000, None);
+        let mut two = suite(1000, &setup());
         two.target = "/mnt/ebs".into();
         two.interrupted = true;
+        two.verdict = vec!["no verdict: it is no local disk".into()];
         two.rows.retain(|row| row.job.name() != "seq-read-128k");
         let table = table(&Answer::new(one, Some(two)));
         let wanted = "\
@@ -254,6 +264,7 @@ mixed-write-4k      2400  9.83    99.8  1000     600  2.46    99.8  1000     4.0
 
 warning: made \u{fffd}[2J up
 
+B: no verdict: it is no local disk
 B: warning: it was interrupted; this is what was done by then
 ";
         assert_eq!(table, wanted, "\n{table}");

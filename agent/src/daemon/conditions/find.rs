@@ -1,8 +1,12 @@
 //! What is the matter, from everything that is known of the node.
 
-use std::collections::BTreeSet;
+mod bench;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Finding, Kind, Object, Severity};
+use crate::daemon::bench::Kept;
 use crate::daemon::memory::{Known, Memory};
 use crate::daemon::state::{DiskReading, PoolReading, Readings, Trouble};
 use crate::inventory::{Content, Disk, Inventory, Mount};
@@ -20,6 +24,8 @@ pub struct Facts<'a> {
     pub plan: &'a Plan,
     pub memory: &'a Memory,
     pub readings: &'a Readings,
+    /// Last suites of the pools, by label.
+    pub benches: &'a BTreeMap<String, Arc<Kept>>,
     pub failures: &'a Failures,
 }
 
@@ -199,6 +205,15 @@ fn pool(facts: &Facts<'_>, label: &str, known: &Known, found: &mut Found) {
             object(),
             words,
             "find what fills it with `du -x`; move pods away",
+        );
+    }
+    if let Some(words) = facts.benches.get(label).and_then(|kept| bench::slow(kept)) {
+        found.add(
+            Kind::PoolBelowSpecification,
+            Severity::Warning,
+            object(),
+            words,
+            "run `instore bench --suite` again on the idle node; replace the node if it stays so",
         );
     }
 }

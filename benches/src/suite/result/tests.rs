@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::jobs;
 use super::super::tests::setup;
 use super::*;
+use crate::instance::Origin;
 use crate::job::{Access, Run};
 use crate::results::{Direction, Failure, Queue, Usage};
 
@@ -63,24 +64,26 @@ pub(crate) fn made_up(run: &Run, iops: u64) -> Results {
     }
 }
 
-/// A suite that did so many I/Os a second in each thread.
-pub(crate) fn suite(iops: u64, expected: Option<&Expected>) -> SuiteResult {
-    let setup = setup();
-    let results = made_up(&jobs::run(&setup), iops);
-    SuiteResult::new(&setup, &results, 1_800_000_000_000, expected)
+/// On the one disk of an i4i.large: 50,000 and 27,500 are published.
+pub(crate) fn on_i4i() -> Setup {
+    Setup {
+        instance: Detected::Known {
+            name: "i4i.large".into(),
+            origin: Origin::Given,
+        },
+        ..setup()
+    }
 }
 
-pub(crate) fn expected() -> Expected {
-    Expected {
-        instance_type: "i4i.large".into(),
-        read_iops: 50_000.0,
-        write_iops: 27_500.0,
-    }
+/// A suite that did so many I/Os a second in each thread.
+pub(crate) fn suite(iops: u64, setup: &Setup) -> SuiteResult {
+    let results = made_up(&jobs::run(setup), iops);
+    SuiteResult::new(setup, &results, 1_800_000_000_000)
 }
 
 #[test]
 fn threads_are_added_up_and_the_mix_is_two_rows() {
-    let suite = suite(10_000, None);
+    let suite = suite(10_000, &setup());
     let jobs: Vec<Test> = suite.rows.iter().map(|row| row.job).collect();
     assert_eq!(jobs, Test::ALL);
     let of = |test| suite.row(test).unwrap().figures.unwrap();
@@ -98,15 +101,11 @@ fn threads_are_added_up_and_the_mix_is_two_rows() {
 }
 
 #[test]
-fn only_random_4k_is_judged_and_only_with_what_is_expected() {
-    assert!(
-        suite(1, None)
-            .rows
-            .iter()
-            .all(|r| r.expected_ratio.is_none())
-    );
-    let expected = expected();
-    let suite = suite(11_000, Some(&expected));
+fn only_random_4k_is_judged_and_only_on_a_type_that_is_known() {
+    let unknown = suite(1, &setup());
+    assert!(unknown.rows.iter().all(|r| r.expected_ratio.is_none()));
+    assert!(unknown.verdict[0].contains("no verdict"), "{unknown:?}");
+    let suite = suite(11_000, &on_i4i());
     let judged: Vec<(Test, f64)> = suite
         .rows
         .iter()
@@ -115,11 +114,13 @@ fn only_random_4k_is_judged_and_only_with_what_is_expected() {
     assert_eq!(judged, [(Test::RandRead4k, 0.44), (Test::RandWrite4k, 0.8)]);
     let slow: Vec<Test> = suite.slow().map(|row| row.job).collect();
     assert_eq!(slow, [Test::RandRead4k], "80 % is enough");
+    assert!(suite.verdict[0].starts_with("random read: "), "{suite:?}");
+    assert!(suite.verdict[1].starts_with("random write: "), "{suite:?}");
 }
 
 #[test]
 fn a_job_that_failed_is_a_row_with_its_error_and_is_not_judged() {
-    let setup = setup();
+    let setup = on_i4i();
     let mut results = made_up(&jobs::run(&setup), 1000);
     let index = SPECS
         .iter()
@@ -133,7 +134,7 @@ fn a_job_that_failed_is_a_row_with_its_error_and_is_not_judged() {
     // The last was not reached.
     results.threads.retain(|thread| thread.job != 6);
     results.interrupted = true;
-    let suite = SuiteResult::new(&setup, &results, 0, Some(&expected()));
+    let suite = SuiteResult::new(&setup, &results, 0);
     let row = suite.row(Test::RandWrite4k).unwrap();
     assert!(row.error.as_ref().unwrap().contains("no space") && row.expected_ratio.is_none());
     assert!(suite.row(Test::MixedRead4k).is_none() && suite.interrupted);
@@ -143,22 +144,22 @@ fn a_job_that_failed_is_a_row_with_its_error_and_is_not_judged() {
 fn what_went_through_the_page_cache_is_told_and_not_judged() {
     let setup = Setup {
         caching: Caching::Buffered,
-        ..setup()
+        ..on_i4i()
     };
-    let results = made_up(&jobs::run(&setup), 1);
-    let suite = SuiteResult::new(&setup, &results, 0, Some(&expected()));
-    assert!(suite.warnings[0].contains("page cache") && suite.expected.is_none());
+    let suite = suite(1, &setup);
+    assert!(suite.warnings[0].contains("page cache"));
+    assert!(suite.verdict[0].contains("page cache"));
     assert_eq!(suite.slow().count(), 0);
 }
 
 #[test]
 fn json_survives_a_round_trip_and_the_other_is_beside_it() {
-    let answer = Answer::new(suite(1000, Some(&expected())), None);
+    let answer = Answer::new(suite(1000, &on_i4i()), None);
     let text = serde_json::to_string(&answer).unwrap();
     assert!(text.contains(r#""job":"rand-read-4k""#) && !text.contains("versus"));
     assert_eq!(serde_json::from_str::<Answer>(&text).unwrap(), answer);
 
-    let answer = Answer::new(suite(1000, None), Some(suite(250, None)));
+    let answer = Answer::new(suite(1000, &setup()), Some(suite(250, &setup())));
     let versus = answer.versus.clone().unwrap();
     assert_eq!(versus.ratios.len(), Test::ALL.len());
     assert!(

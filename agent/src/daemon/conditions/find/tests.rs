@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::daemon::state::Space;
 use crate::inventory::{Array, Filesystem, Member, Ours};
 use crate::plan::plan;
-use crate::testing::{instance_disk, node};
+use crate::testing::{instance_disk, node, suite};
 
 fn filesystem(label: &str) -> Option<Content> {
     Some(Content::Ours(Ours::Filesystem(Filesystem {
@@ -69,6 +69,7 @@ fn striped(level: i32) -> Inventory {
 struct Scene {
     memory: Memory,
     readings: Readings,
+    benches: BTreeMap<String, Arc<Kept>>,
     failures: Failures,
 }
 
@@ -85,6 +86,7 @@ fn after(whole: &Inventory) -> Scene {
     Scene {
         memory,
         readings: Readings::default(),
+        benches: BTreeMap::new(),
         failures: Failures::default(),
     }
 }
@@ -96,6 +98,7 @@ impl Scene {
             plan: &plan(&Config::default(), inventory),
             memory: &self.memory,
             readings: &self.readings,
+            benches: &self.benches,
             failures: &self.failures,
         });
         let all = found.into_iter();
@@ -221,6 +224,7 @@ fn a_disk_that_turned_blank_is_not_a_new_one() {
     assert_eq!(scene.kinds(&with), [unused]);
     let fresh = Scene {
         memory: Memory::default(),
+        benches: BTreeMap::new(),
         readings: Readings::default(),
         failures: Failures::default(),
     };
@@ -276,5 +280,34 @@ fn the_daemon_s_own_failures_are_told_of_with_their_words() {
         blind
             .iter()
             .any(|f| f.message == "line 3" && f.kind == Kind::ConfigRefused)
+    );
+}
+
+#[test]
+fn a_pool_that_does_less_than_its_type_promises_is_told_of_with_the_figures() {
+    let mut scene = after(&healthy());
+    let mut measured = |iops| {
+        let kept = Kept {
+            uuid: "f".into(),
+            result: suite(iops),
+        };
+        scene.benches.insert("instore".into(), Arc::new(kept));
+        find(&Facts {
+            inventory: &healthy(),
+            plan: &plan(&Config::default(), &healthy()),
+            memory: &scene.memory,
+            readings: &scene.readings,
+            benches: &scene.benches,
+            failures: &scene.failures,
+        })
+    };
+    assert_eq!(measured(40_000.0), []);
+    let found = measured(30_000.0);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].kind, Kind::PoolBelowSpecification);
+    assert_eq!(found[0].severity, Severity::Warning);
+    assert_eq!(
+        found[0].message,
+        "rand-read-4k does 30000 IOPS, 60 % of the 50000 of i4i.large"
     );
 }
