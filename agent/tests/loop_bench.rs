@@ -159,17 +159,17 @@ fn a_read_only_disk_and_a_link_to_a_disk_are_refused() {
 
 #[test]
 fn a_disk_with_partitions_and_a_partition_are_refused() {
-    let table = |image: &Path| {
-        let image = image.to_str().unwrap();
-        let script = format!("printf 'label: gpt\\nsize=8MiB\\n' | sfdisk --quiet {image}");
-        run(&["sh", "-c", &script]);
-    };
-    let disk = Disk::of(&["--partscan"], table);
+    let disk = Disk::new(&["--partscan"]);
+    let path = disk.path.to_str().unwrap();
+    // Told to the kernel: the disk itself stays empty.
+    run(&["addpart", path, "1", "2048", "16384"]);
     let why = disk.refused();
     assert!(why.contains("partitions"), "{why}");
     let part = PathBuf::from(format!("{}p1", disk.path.display()));
     let why = refused(&part);
     assert!(why.contains("name a whole disk"), "{why}");
+    run(&["delpart", path, "1"]);
+    assert_eq!(content_of_path(&disk.path), Content::Empty);
 }
 
 #[test]
