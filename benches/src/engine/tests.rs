@@ -344,5 +344,9 @@ fn what_cannot_be_opened_or_is_too_small_is_said() {
         crate::job::BlockSize::Fixed(4096),
     ];
     let error = target.run(&[large]).remove(0).error.unwrap();
-    assert!(error.text.contains("less than one block"), "{}", error.text);
+    assert!(
+        error.text.contains("smaller than a block"),
+        "{}",
+        error.text
+    );
 }

@@ -18,7 +18,7 @@ use super::{Options, psync, uring};
 use crate::job::{Access, Engine, Job, Size};
 use crate::offsets::Region;
 use crate::results::{Failure, ThreadResult, Usage};
-use crate::target::Opened;
+use crate::target::{Kind, Opened, There, region};
 
 /// What a thread shares with the one that watches it.
 #[derive(Debug, Default)]
@@ -236,46 +236,24 @@ impl Plan<'_> {
 
 /// The parts of its files that a thread visits.
 fn regions(job: &Job, thread: u32, files: &[Opened]) -> Result<Vec<Region>, Failure> {
-    let count = files.len().max(1) as u64;
-    let align = job
-        .block_size
-        .iter()
-        .map(crate::job::BlockSize::smallest)
-        .min()
-        .unwrap_or(1)
-        .max(1);
-    let largest = job
-        .block_size
-        .iter()
-        .map(crate::job::BlockSize::largest)
-        .max()
-        .unwrap_or(1);
-    files
-        .iter()
-        .map(|file| {
-            let of = |size: Size| match size {
-                Size::Bytes(bytes) => bytes,
-                // Whole blocks, so that O_DIRECT takes them.
-                Size::Percent(percent) => share(file.bytes, percent) / align * align,
-            };
-            let step = of(job.offset_increment).saturating_mul(u64::from(thread));
-            let start = of(job.offset).saturating_add(step);
-            let rest = file.bytes.saturating_sub(start);
-            let length = match job.size {
-                None => rest,
-                Some(Size::Bytes(bytes)) => (bytes / count).min(rest),
-                Some(percent) => of(percent).min(rest),
-            };
-            if length < largest {
-                let path = file.path.display();
-                return Err(failed(
-                    libc::EINVAL,
-                    format!("job {}: {length} bytes of {path} from {start} are less than one block of {largest}; lower offset or bs, or raise size", job.name),
-                ));
-            }
-            Ok(Region { start, length })
+    let one = |(index, file): (usize, &Opened)| {
+        let there = match file.kind {
+            Kind::Device => There::Fixed(file.bytes),
+            Kind::File => There::Grows,
+        };
+        let range = region(job, thread, index, files.len(), there).map_err(|reason| {
+            let path = file.path.display();
+            failed(
+                libc::EINVAL,
+                format!("job {} on {path}: {reason}", job.name),
+            )
+        })?;
+        Ok(Region {
+            start: range.start,
+            length: range.end - range.start,
         })
-        .collect()
+    };
+    files.iter().enumerate().map(one).collect()
 }
 
 fn share(of: u64, percent: u32) -> u64 {
