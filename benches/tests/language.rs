@@ -14,7 +14,8 @@ use std::ffi::OsString;
 use collection::{Case, REFUSED, cases, environment};
 use instore_bench::job::Job;
 use instore_bench::language::{
-    Chapter, Error, Kind, Parsed, Section, command_line, option_help, options, show_command,
+    Chapter, Error, Kind, OptionInfo, Parsed, Section, command_line, option_help, options,
+    show_command,
 };
 
 #[test]
@@ -107,12 +108,12 @@ fn what_we_show_as_a_command_is_the_same_to_fio_and_to_us() {
 
 #[test]
 fn the_table_of_options_has_the_names_and_defaults_of_fio() {
-    for option in options() {
-        if matches!(option.chapter, Chapter::CommandLine) || matches!(option.name, "terse-version")
-        {
-            continue;
-        }
-        let help = fio::option_help(option.name);
+    let of_jobs = |option: &&OptionInfo| {
+        option.chapter != Chapter::CommandLine && option.name != "terse-version"
+    };
+    let options: Vec<&OptionInfo> = options().iter().filter(of_jobs).collect();
+    let names: Vec<&str> = options.iter().map(|option| option.name).collect();
+    for (option, help) in options.iter().zip(fio::option_help(&names)) {
         assert!(
             help.contains(&format!("{}: ", option.name)),
             "{}: {help}",

@@ -62,7 +62,13 @@ fn all() -> String {
 }
 
 fn one(option: &OptionInfo) -> String {
-    let mut text = format!("{}: {}\n", option.name, option.help);
+    let mut text = match option.kind {
+        Kind::Fixed(_) => format!(
+            "{}: accepted, for what it says happens anyway\n  else: {}\n",
+            option.name, option.help
+        ),
+        _ => format!("{}: {}\n", option.name, option.help),
+    };
     if !option.aliases.is_empty() {
         let _ = writeln!(text, "  also called: {}", option.aliases.join(", "));
     }

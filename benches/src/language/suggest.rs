@@ -52,13 +52,18 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
     if name.len() > LONGEST {
         return None;
     }
-    let near = known
-        .map(|word| (distance(name, word), word))
-        .min_by_key(|(distance, _)| *distance);
-    near.filter(|(distance, word)| {
-        *distance <= word.len().min(name.len()) / 3 + 1 && *distance < word.len()
-    })
-    .map(|(_, word)| word)
+    let known: Vec<&str> = known.collect();
+    // a beginning, which fio takes for the whole where it is the only one
+    let begun = known
+        .iter()
+        .filter(|word| name.len() > 2 && word.starts_with(name));
+    if let Some(word) = begun.min_by_key(|word| word.len()) {
+        return Some(word);
+    }
+    let near = known.into_iter().map(|word| (distance(name, word), word));
+    near.min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, word)| *distance <= word.len().min(name.len()).div_ceil(3))
+        .map(|(_, word)| word)
 }
 
 /// How many letters must be put in, taken out or changed.
@@ -96,6 +101,8 @@ mod tests {
             option("BS")
         );
         assert!(option("runtim").contains("runtime?"));
+        assert!(option("runt").contains("runtime?"));
+        assert!(option("foo").contains("--cmdhelp"), "{}", option("foo"));
         assert!(option("xyzzyxyzzy").contains("--cmdhelp"));
         assert!(option(&"x".repeat(1 << 20)).contains("--cmdhelp"));
     }

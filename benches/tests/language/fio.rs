@@ -43,14 +43,27 @@ pub(crate) fn show_command(arguments: &[OsString]) -> Option<String> {
         .then(|| line.trim_end().to_string())
 }
 
-/// `fio --cmdhelp`, or that of its io_uring engine.
-pub(crate) fn option_help(name: &str) -> String {
-    let help = run(&[format!("--cmdhelp={name}").into()]);
-    if help.contains("default:") {
-        help
-    } else {
+/// `fio --cmdhelp` of each, or that of its io_uring engine. Several at a time: fio
+/// waits a while when it starts.
+pub(crate) fn option_help(names: &[&str]) -> Vec<String> {
+    const AT_ONCE: usize = 8;
+    let help = |name: &str| {
+        let help = run(&[format!("--cmdhelp={name}").into()]);
+        if help.contains("default:") {
+            return help;
+        }
         run(&[format!("--enghelp=io_uring,{name}").into()])
-    }
+    };
+    let some = |names: &[&str]| -> Vec<String> {
+        std::thread::scope(|scope| {
+            let running: Vec<_> = names
+                .iter()
+                .map(|name| scope.spawn(|| help(name)))
+                .collect();
+            running.into_iter().map(|one| one.join().unwrap()).collect()
+        })
+    };
+    names.chunks(AT_ONCE).flat_map(some).collect()
 }
 
 /// The name of every option of a job.
