@@ -108,7 +108,8 @@ fn phases(jobs: &[Job]) -> Vec<Range<usize>> {
 
 /// The reporting group of each job: a new one where a job asks for it, or waits
 /// for those before it.
-fn groups(jobs: &[Job]) -> Vec<u32> {
+#[must_use]
+pub fn groups(jobs: &[Job]) -> Vec<u32> {
     let mut group = 0;
     jobs.iter()
         .enumerate()
