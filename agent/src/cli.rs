@@ -1,5 +1,6 @@
 //! The command line. Man pages and completions are generated from this.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -138,6 +139,22 @@ pub enum Command {
         /// Where the simulated disks go
         #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
         dir: PathBuf,
+    },
+    /// Measure a directory or an empty device: fio's options and job files
+    ///
+    /// `instore bench JOBFILE...` and `instore bench --name=NAME OPTION...` take fio's
+    /// language; `instore bench --help` lists the options, `--cmdhelp=OPTION` explains
+    /// one. `instore bench --suite` runs the standard suite, `instore bench compare A B`
+    /// compares two files of results.
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// As above
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "ARGUMENT"
+        )]
+        arguments: Vec<OsString>,
     },
     /// Check or show the configuration
     Config {

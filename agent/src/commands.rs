@@ -1,6 +1,7 @@
 //! What each command does, and its exit status.
 
 mod apply;
+mod bench;
 mod down;
 mod run;
 mod show;
@@ -91,6 +92,7 @@ pub fn run(cli: &Cli) -> Result<u8> {
         ),
         Command::Release { settings } => down::take_down(&configure(cli, settings)?),
         Command::Demo { once, dir } => demo::run(dir, *once),
+        Command::Bench { arguments } => bench::run(cli, arguments),
         Command::Config { command } => configuration(cli, command),
         Command::Completions { shell } => {
             clap_complete::generate(

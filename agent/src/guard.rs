@@ -140,6 +140,12 @@ impl Guard {
         probe::content(Path::new(&path), &self.identity)
     }
 
+    /// The descriptor itself: the disk stays held while it is open.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file

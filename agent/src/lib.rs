@@ -5,6 +5,7 @@
 //! right before whatever cannot be undone. See ARCHITECTURE.md.
 
 pub mod apply;
+pub mod bench;
 pub mod carry;
 pub mod cli;
 pub mod commands;

@@ -70,22 +70,13 @@ pub fn judge(disk: &Disk, cloud: Cloud, config: &Config) -> Verdict {
     let refused = |why: &str| Verdict::Refused {
         why: why.to_owned(),
     };
-    if disk.system {
-        return refused("the system runs from it");
-    }
-    if disk.hidden {
-        return refused("hidden by the kernel (a path of a multipath disk)");
-    }
-    if disk.size == 0 {
-        return refused("it has no size (no namespace, or no medium)");
-    }
-    if config.deny.iter().any(|rule| matches(rule, disk)) {
-        return refused("a deny rule of the configuration names it");
+    if let Some(why) = never(disk, config) {
+        return refused(why);
     }
     if disk.serial.is_empty() {
         return refused("it has no serial, so it cannot be told from another disk");
     }
-    let network = NETWORK.contains(&disk.model.as_str());
+    let network = is_network(disk);
     let mut rules = config
         .allow
         .iter()
@@ -110,6 +101,39 @@ pub fn judge(disk: &Disk, cloud: Cloud, config: &Config) -> Verdict {
         return refused("no rule names it: not a known ephemeral disk");
     };
     judge_known(disk, cloud, known)
+}
+
+/// Why a disk may not be written to even when the user names it, as for a
+/// benchmark: the system, what a deny rule names, and network volumes that no
+/// rule names by their serial. None says nothing of what is on it.
+#[must_use]
+pub fn denied(disk: &Disk, config: &Config) -> Option<&'static str> {
+    let named = |rule: &Rule| rule.serial.is_some() && matches(rule, disk);
+    never(disk, config).or_else(|| {
+        (is_network(disk) && !config.allow.iter().any(named))
+            .then_some("a network volume: its data outlives the node")
+    })
+}
+
+/// What no allow rule can change.
+fn never(disk: &Disk, config: &Config) -> Option<&'static str> {
+    if disk.system {
+        return Some("the system runs from it");
+    }
+    if disk.hidden {
+        return Some("hidden by the kernel (a path of a multipath disk)");
+    }
+    if disk.size == 0 {
+        return Some("it has no size (no namespace, or no medium)");
+    }
+    if config.deny.iter().any(|rule| matches(rule, disk)) {
+        return Some("a deny rule of the configuration names it");
+    }
+    None
+}
+
+fn is_network(disk: &Disk) -> bool {
+    NETWORK.contains(&disk.model.as_str())
 }
 
 fn judge_known(disk: &Disk, cloud: Cloud, known: &Known) -> Verdict {
@@ -345,6 +369,26 @@ mod tests {
             .contains("hidden")
         );
         assert!(why_not(&Disk { size: 0, ..one }, &allow).contains("no size"));
+    }
+
+    #[test]
+    fn what_is_denied_is_denied_to_everybody() {
+        let config = |text: &str| Config::parse(text).unwrap();
+        let plain = disk("SAMSUNG MZQL2", "S64GNE0", Bus::Nvme);
+        assert_eq!(denied(&plain, &config("")), None);
+        let rule = format!("[[deny]]\nserial = {:?}\n", plain.serial);
+        assert!(denied(&plain, &config(&rule)).is_some());
+        let system = Disk {
+            system: true,
+            ..plain
+        };
+        assert!(denied(&system, &config("")).is_some());
+        let volume = ebs(2);
+        assert!(denied(&volume, &config("")).is_some());
+        let by_model = "[[allow]]\nmodel = \"Amazon Elastic Block Store\"\n";
+        assert!(denied(&volume, &config(by_model)).is_some());
+        let by_serial = format!("[[allow]]\nserial = {:?}\n", volume.serial);
+        assert_eq!(denied(&volume, &config(&by_serial)), None);
     }
 
     #[test]

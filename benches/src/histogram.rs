@@ -110,13 +110,14 @@ impl Histogram {
     /// bucket; 0 when there is none.
     #[must_use]
     pub fn percentile(&self, percent: f64) -> u64 {
-        let wanted = percent / 100.0 * self.count() as f64;
+        // Compared as hundredfold, so that 7 % of 100 is 7.
+        let wanted = percent * self.count() as f64;
         let mut seen = 0;
         let mut last = 0;
         for (value, count) in self.bins() {
             seen += count;
             last = value;
-            if seen as f64 >= wanted {
+            if 100.0 * seen as f64 >= wanted {
                 break;
             }
         }

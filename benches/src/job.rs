@@ -266,3 +266,77 @@ pub enum Fallocate {
     KeepSize,
     Truncate,
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! A plain job, for the tests of everything that takes one.
+
+    use super::*;
+
+    pub(crate) fn job(access: Access, order: Order, block_size: u64) -> Job {
+        Job {
+            name: "job".to_owned(),
+            description: String::new(),
+            options: Vec::new(),
+            numjobs: 1,
+            stonewall: false,
+            new_group: false,
+            group_reporting: false,
+            filenames: Vec::new(),
+            directories: Vec::new(),
+            files: 1,
+            size: Some(Size::Bytes(1 << 20)),
+            io_size: None,
+            offset: Size::Bytes(0),
+            offset_increment: Size::Bytes(0),
+            access,
+            order,
+            read_percent: 50,
+            block_size: [BlockSize::Fixed(block_size), BlockSize::Fixed(block_size)],
+            block_align: None,
+            random: Random {
+                map: true,
+                seed: 1,
+                distribution: Distribution::Uniform,
+                percentage: [100, 100],
+            },
+            engine: Engine::Uring,
+            depth: 1,
+            batch_submit: None,
+            batch_complete_min: 1,
+            batch_complete_max: None,
+            depth_low: None,
+            direct: false,
+            register_files: None,
+            fixed_buffers: None,
+            polled: false,
+            submission_thread: false,
+            submission_cpu: None,
+            runtime: None,
+            time_based: false,
+            ramp_time: Duration::ZERO,
+            start_delay: Duration::ZERO,
+            loops: 1,
+            fsync: 0,
+            fdatasync: 0,
+            end_fsync: false,
+            rate: [None; 2],
+            rate_iops: [None; 2],
+            think_time: Duration::ZERO,
+            think_blocks: 1,
+            cpus: Vec::new(),
+            split_cpus: false,
+            nice: None,
+            buffers: Buffers {
+                refill: false,
+                zero: false,
+                compress_percent: 0,
+            },
+            verify: None,
+            unlink: true,
+            fallocate: Fallocate::Native,
+            invalidate: true,
+            percentiles: vec![1.0, 50.0, 99.0, 99.9],
+        }
+    }
+}

@@ -14,6 +14,7 @@ pub mod live;
 pub mod merge;
 pub mod normal;
 pub mod number;
+pub mod opening;
 pub mod parse;
 mod percentiles;
 pub mod shares;

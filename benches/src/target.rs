@@ -1,7 +1,32 @@
 //! What a job may be pointed at, and what is laid out there before it begins.
 
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+mod decide;
+mod device;
+mod directory;
+mod error;
+mod extents;
+mod layout;
+mod mark;
+mod prepare;
+mod prepared;
+mod region;
+mod space;
+mod survey;
+mod wanted;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
+
+pub use error::Error;
+pub use prepare::{Progress, prepare};
+pub use prepared::{Prepared, Target};
+pub use region::{There, region};
+pub(crate) use space::available_memory;
 
 /// What only the agent can tell: whether a block device may be written over.
 pub trait Gate: Sync {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::histogram::Histogram;
 use crate::results::{DiskUse, Results, Sample};
 
-use super::merge::{Entry, GroupTotal, Total, entries, groups};
+use super::merge::{Entry, GroupTotal, Total, entries, groups, totals};
 use super::shares::{BOUNDS, Latencies, of_depths};
 use super::{BATCHES, DEPTHS, VERSION, clock};
 
@@ -38,8 +38,7 @@ fn document(results: &Results, bins: Bins) -> Node {
     let groups = groups(&entries);
     let elapsed = elapsed(results);
     let jobs = entries.iter().map(|entry| {
-        let group = groups.iter().find(|g| g.number == entry.first.group);
-        let totals = group.map(|group| group.directions).unwrap_or_default();
+        let totals = totals(&groups, entry);
         job(entry, &totals, bins, elapsed)
     });
     let mut document = vec![

@@ -116,6 +116,13 @@ pub fn groups(entries: &[Entry<'_>]) -> Vec<Group> {
         .collect()
 }
 
+/// Those of the group that an entry is in: reads, and writes.
+#[must_use]
+pub fn totals(groups: &[Group], entry: &Entry<'_>) -> [GroupTotal; 2] {
+    let own = groups.iter().find(|of| of.number == entry.first.group);
+    own.map(|group| group.directions).unwrap_or_default()
+}
+
 impl<'a> Entry<'a> {
     fn of(first: &'a ThreadResult) -> Self {
         Self {
@@ -232,6 +239,12 @@ impl Total {
     #[must_use]
     pub fn bytes_per_second(&self) -> u64 {
         per_second(self.bytes, Duration::from_millis(self.runtime_ms))
+    }
+
+    /// As fio rounds it, everywhere but in JSON.
+    #[must_use]
+    pub fn whole_ios_per_second(&self) -> u64 {
+        per_second(self.ios, Duration::from_millis(self.runtime_ms))
     }
 
     #[must_use]

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use crate::histogram::Histogram;
 use crate::results::{DiskUse, Results};
 
-use super::merge::{Entry, Group, GroupTotal, Rates, Total, entries, groups};
+use super::merge::{Entry, Group, GroupTotal, Rates, Total, entries, groups, totals};
 use super::number::{self, LATENCY_WIDTH, Prefix};
 use super::shares::{BOUNDS, Latencies, of_depths};
 use super::{clock, percentiles};
@@ -24,8 +24,7 @@ pub fn write(results: &Results, to: &mut dyn Write) -> io::Result<()> {
     let date = clock::date(results.unix_ms);
     writeln!(to)?;
     for entry in &entries {
-        let group = groups.iter().find(|g| g.number == entry.first.group);
-        let totals = group.map(|group| group.directions).unwrap_or_default();
+        let totals = totals(&groups, entry);
         to.write_all(block(entry, &totals, &date).as_bytes())?;
     }
     for group in &groups {
@@ -85,7 +84,6 @@ fn block(entry: &Entry<'_>, group: &[GroupTotal; 2], date: &str) -> String {
 
 fn direction(text: &mut String, name: &str, total: &Total, group: &GroupTotal, percents: &[f64]) {
     let per_second = total.bytes_per_second();
-    let iops = total.ios * 1000 / total.runtime_ms.max(1);
     let [binary, decimal] = number::rate(per_second);
     let [amount, _] = number::bytes(total.bytes);
     let zones = if name == "write" {
@@ -96,7 +94,7 @@ fn direction(text: &mut String, name: &str, total: &Total, group: &GroupTotal, p
     let _ = writeln!(
         text,
         "  {name}: IOPS={}, BW={binary} ({decimal})({amount}/{}msec){zones}",
-        number::count(iops),
+        number::count(total.whole_ios_per_second()),
         total.runtime_ms
     );
     if total.latency.count() > 0 {

@@ -9,7 +9,7 @@ use crate::histogram::Histogram;
 use crate::results::{DiskUse, Results};
 
 use super::VERSION;
-use super::merge::{Entry, GroupTotal, Total, entries, groups};
+use super::merge::{Entry, GroupTotal, Total, entries, groups, totals};
 use super::shares::{Latencies, of_depths};
 
 /// Positions of percentiles, used or not.
@@ -26,8 +26,7 @@ pub fn write(results: &Results, to: &mut dyn Write) -> io::Result<()> {
     let entries = entries(results);
     let groups = groups(&entries);
     for entry in &entries {
-        let group = groups.iter().find(|g| g.number == entry.first.group);
-        let totals = group.map(|group| group.directions).unwrap_or_default();
+        let totals = totals(&groups, entry);
         writeln!(to, "{}", line(entry, &totals, &results.disks).join(";"))?;
     }
     Ok(())
@@ -64,14 +63,10 @@ fn line(entry: &Entry<'_>, group: &[GroupTotal; 2], disks: &[DiskUse]) -> Vec<St
 }
 
 fn direction(fields: &mut Vec<String>, total: &Total, group: &GroupTotal, percentiles: &[f64]) {
-    let iops = match total.runtime_ms {
-        0 => 0,
-        ms => total.ios * 1000 / ms,
-    };
     let numbers = [
         total.bytes / 1024,
         total.bytes_per_second() / 1024,
-        iops,
+        total.whole_ios_per_second(),
         total.runtime_ms,
     ];
     fields.extend(numbers.map(|number| number.to_string()));
