@@ -224,7 +224,11 @@ fn a_second_one_is_refused_and_the_first_ends_with_its_client() {
     assert!(api.contains(r#""suite":"quick""#) && api.contains(r#""by":"request""#));
     drop(first);
     node.wait_for("/api/v1/bench", r#""running":null"#);
-    node.wait_for("/metrics", r#"instore_errors_total{kind="bench"} 1"#);
+    // It did as it was told.
+    assert!(
+        node.get("/metrics")
+            .contains(r#"instore_errors_total{kind="bench"} 0"#)
+    );
     assert!(!node.dir.path().join("data/.instore/bench").exists());
 }
 
@@ -248,4 +252,8 @@ fn what_makes_no_sense_is_refused_with_the_reason() {
     // What fails later is told at the end.
     let (code, result) = client::bench(&node.socket(), &Ask::default(), |_| {}).unwrap();
     assert_eq!((code, result), (1, None));
+    assert!(
+        node.get("/metrics")
+            .contains(r#"instore_errors_total{kind="bench"} 1"#)
+    );
 }
