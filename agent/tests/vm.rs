@@ -117,6 +117,18 @@ fn the_daemon_is_stopped_and_killed_at_any_moment() {
     println!("{}", report.text);
 }
 
+/// Benchmarks of an empty disk, and of a pool by the daemon.
+#[test]
+fn the_suite_on_a_pool() {
+    let node = Node::new(1);
+    let library = scripts().join("lib.sh");
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/instore.service");
+    let payload = [Path::new(INSTORE), &library, &unit];
+    let report = node.boot(&script("suite.sh"), &payload).finish().insist();
+    node.assert_ebs_untouched();
+    println!("{}", report.text);
+}
+
 /// The containerd recipe, then a reboot, a stop and start, and disks that never come back.
 #[test]
 fn the_life_of_a_node() {
