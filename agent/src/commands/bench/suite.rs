@@ -217,7 +217,7 @@ fn by_daemon(given: &Arguments, pool: &str) -> Result<u8> {
         instance_type: given.instance_type.clone(),
         ..Ask::default()
     };
-    let (code, result) = client::bench(&given.socket, &ask, |line| tracing::info!("{line}"))?;
+    let (code, result) = client::bench(&given.socket, &ask, |line| eprintln!("{line}"))?;
     match result {
         Some(result) => said(&Answer::new(result, None), given.output),
         None => Ok(code),
