@@ -2,12 +2,13 @@
 //! data that cannot be compressed before it is read. Taken down when dropped.
 
 use std::fs::{self, File};
-use std::io::{self, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use tempfile::TempDir;
 
 use crate::cell::{Access, MIB, Target};
@@ -168,7 +169,7 @@ impl Place {
             words.push(format!("--filename={}", path.display()));
             child::run(&words, &bench.stop)?;
             if self.direct() == "--direct=0" {
-                io::copy(&mut File::open(&path)?, &mut io::sink())
+                into_memory(&path)
                     .with_context(|| format!("read {} into memory", path.display()))?;
             }
         }
@@ -188,6 +189,16 @@ impl Drop for Place {
             }
         }
     }
+}
+
+/// Page by page: a write of 4 KiB into a large folio of ext4 looks at each block of the folio.
+fn into_memory(path: &Path) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
+    posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_RANDOM)?;
+    let mut page = [0; 4096];
+    while file.read(&mut page)? > 0 {}
+    Ok(())
 }
 
 fn directory_in(directory: Option<&Path>) -> Result<TempDir> {
