@@ -9,8 +9,8 @@ CHECK_PACKAGES=(shellcheck systemd python3 python3-yaml)
 # A browser with something to write with, and Prometheus with promtool.
 DAEMON_PACKAGES=(chromium fonts-dejavu-core prometheus)
 VM_PACKAGES=(qemu-system-x86 mmdebstrap fdisk)
-# What the daemon is measured next to.
-BENCH_PACKAGES=(prometheus-node-exporter)
+# What the daemon and the load engine are measured next to.
+BENCH_PACKAGES=(prometheus-node-exporter fio)
 
 # Runs a command as root: as it is, or with sudo.
 as_root() {

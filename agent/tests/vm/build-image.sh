@@ -24,7 +24,7 @@ packages=(
 modules=(
     virtio_pci virtio_blk virtio_console
     xfs raid0 raid1 raid10 overlay loop quota_v2
-    crc32c_intel
+    crc32c_intel null_blk
 )
 # Units that cost boot time and that no test looks at.
 masked=(
