@@ -131,7 +131,7 @@ pub fn run(options: &Options<'_>) -> Result<()> {
     let ended = daemon.live();
     notify::stopping();
     info!("stopping");
-    // Before the servers, which tell whoever waits for it how it ended.
+    // Its files go with it, while somebody is here to see to that.
     daemon.bencher.stop();
     daemon.server.stop();
     let _ = daemon.orders.send(Order::Stop);

@@ -5,6 +5,7 @@
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -85,7 +86,10 @@ const NICE: i32 = 10;
 
 /// A program that is watched, for whoever may have to end it.
 #[derive(Debug, Default)]
-pub struct Life(Mutex<Stage>);
+pub struct Life {
+    stage: Mutex<Stage>,
+    ended: AtomicBool,
+}
 
 #[derive(Debug, Default, PartialEq)]
 enum Stage {
@@ -98,7 +102,8 @@ enum Stage {
 impl Life {
     /// Sends a signal; what has not begun does not begin any more.
     pub fn end(&self, signal: Signal) {
-        let mut stage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ended.store(true, Ordering::Relaxed);
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         match *stage {
             Stage::Before => *stage = Stage::Over,
             // Not reaped before the stage changes: the number is still its own.
@@ -107,8 +112,14 @@ impl Life {
         }
     }
 
+    /// Whether somebody wanted its end.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
     fn begin(&self, start: impl FnOnce() -> Result<Child>) -> Result<Child> {
-        let mut stage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         if *stage != Stage::Before {
             bail!("ended before it began");
         }
@@ -118,7 +129,7 @@ impl Life {
     }
 
     fn over(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Over;
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Over;
     }
 }
 

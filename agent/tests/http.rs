@@ -160,8 +160,14 @@ fn the_socket_is_for_root_and_says_so() {
     assert!(answer.contains("\"ready\":true"), "{answer}");
     let answer = daemon.ask("POST /v1/reload");
     assert!(answer.contains("read again"), "{answer}");
+    let answer = daemon.ask("POST /v1/bench");
+    assert!(
+        answer.starts_with("HTTP/1.1 422") && answer.contains("no pool"),
+        "{answer}"
+    );
     // Reading acts on nothing, acting is no reading.
     assert!(daemon.ask("GET /v1/apply").starts_with("HTTP/1.1 405"));
+    assert!(daemon.ask("GET /v1/bench").starts_with("HTTP/1.1 405"));
     assert!(!daemon.get("/v1/status").starts_with("HTTP/1.1 200"));
     // Slow clients at this door are no more welcome.
     let mut slow: Vec<_> = (0..100)

@@ -51,7 +51,7 @@ def read(path):
 
 # docs/metrics.md
 
-ROW = re.compile(r"\| `([a-z_]+)` \| (gauge|counter|histogram) \| ([a-z_, ]+) \| (.+) \|")
+ROW = re.compile(r"\| `([a-z_]+)` \| (gauge|counter|histogram|summary) \| ([a-z_, ]+) \| (.+) \|")
 CONDITION = re.compile(r"\| ([A-Z][A-Za-z]+) \| (critical|warning|info)\b[^|]* \| \w+ \| .+ \|")
 
 
@@ -138,7 +138,7 @@ def check_names(where, text, metrics, records, all_labels):
                 wrong(f"{where}: {around}() of {name}, which is no counter")
             continue
         base = re.sub(r"_(bucket|sum|count)$", "", name)
-        if base != name and metrics.get(base, ("",))[0] == "histogram":
+        if base != name and metrics.get(base, ("",))[0] in ("histogram", "summary"):
             kind, known = "counter", metrics[base][1] | {"le"}
         elif name in metrics and metrics[name][0] != "histogram":
             kind, known = metrics[name]

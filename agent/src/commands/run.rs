@@ -84,6 +84,7 @@ fn describe(status: &Value) -> String {
             &pools,
         );
     }
+    text += &bench(status);
     let disks = list(status, "disks").filter(|disk| word(disk, "verdict") != "ignored");
     let disks: Vec<Vec<String>> = disks.map(disk).collect();
     if !disks.is_empty() {
@@ -113,6 +114,46 @@ fn pool(pool: &Value) -> Vec<String> {
         bytes(pool, "free_bytes"),
         state.to_owned(),
     ]
+}
+
+/// A line for the suite that runs, and for the last of each pool.
+fn bench(status: &Value) -> String {
+    let mut text = String::new();
+    let null = Value::Null;
+    let bench = status.get("bench").unwrap_or(&null);
+    if let Some(running) = bench.get("running").filter(|running| !running.is_null()) {
+        let (target, suite) = (word(running, "target"), word(running, "suite"));
+        let since = word(running, "since");
+        let _ = writeln!(text, "{target}: a {suite} suite runs since {since}");
+    }
+    for pool in list(bench, "pools") {
+        let Some(last) = pool.get("last").filter(|last| !last.is_null()) else {
+            continue;
+        };
+        let jobs = list(last, "jobs").filter_map(|job| measured(job, &word(last, "instance_type")));
+        let jobs: Vec<String> = jobs.collect();
+        let (label, ended) = (word(pool, "label"), word(last, "ended_at"));
+        let _ = writeln!(text, "pool {label} at {ended}: {}", jobs.join(", "));
+    }
+    match text.is_empty() {
+        true => text,
+        false => format!("\n{text}"),
+    }
+}
+
+/// Of the jobs that an instance type promises something of.
+fn measured(job: &Value, of_type: &str) -> Option<String> {
+    let name = word(job, "job");
+    let number = |key: &str| job.get(key).and_then(Value::as_f64);
+    let share = number("expected_ratio").map(|ratio| {
+        let percent = (ratio * 100.0).floor();
+        format!(" ({percent} % of {of_type})")
+    });
+    let iops = number("iops").filter(|_| name.starts_with("rand-"))?;
+    Some(format!(
+        "{name} {iops:.0} IOPS{}",
+        share.unwrap_or_default()
+    ))
 }
 
 fn disk(disk: &Value) -> Vec<String> {
@@ -156,6 +197,16 @@ mod tests {
             "pools": [{"label": "instore", "mount": "/data", "fs": "xfs", "disks": ["A/1"],
                 "mounted": true, "read_only": false, "size_bytes": 2_000_000_000_u64,
                 "free_bytes": null}],
+            "bench": {
+                "running": {"target": "pool instore", "suite": "full",
+                    "since": "2026-01-01T00:00:00Z"},
+                "pools": [{"label": "instore", "last": {"ended_at": "2026-01-02T00:00:00Z",
+                    "instance_type": "i4i.large", "jobs": [
+                        {"job": "rand-read-4k", "iops": 39_999.6, "expected_ratio": 0.799},
+                        {"job": "rand-write-4k", "iops": 9000.0, "expected_ratio": null},
+                        {"job": "seq-read-128k", "iops": 1.0, "expected_ratio": null}]}},
+                    {"label": "other", "last": null}],
+            },
             "disks": [{"id": "\u{1b}[2J/1", "device": "nvme1n1", "model": "m",
                 "size_bytes": 1, "verdict": "use", "reason": "r"},
                 {"id": "x", "verdict": "ignored"}],
@@ -163,6 +214,14 @@ mod tests {
         assert!(text.starts_with("NOT READY\n"), "{text}");
         assert!(text.contains("critical DiskGone: disk A/1") && text.contains("replace it"));
         assert!(text.contains("2.0 GB") && text.contains("mounted"));
+        assert!(
+            text.contains(
+                "pool instore: a full suite runs since 2026-01-01T00:00:00Z\n\
+                 pool instore at 2026-01-02T00:00:00Z: rand-read-4k 40000 IOPS \
+                 (79 % of i4i.large), rand-write-4k 9000 IOPS\n"
+            ),
+            "{text}"
+        );
         assert!(!text.contains('\u{1b}') && !text.contains(" x "), "{text}");
     }
 }

@@ -349,8 +349,13 @@ impl Turn {
             }
             Err(failure) => {
                 let words = format!("measure {target}: {failure:#}");
-                warn!("{words}");
-                events.error(Kind::Bench);
+                match self.life.is_ended() {
+                    true => info!("{words}"),
+                    false => {
+                        warn!("{words}");
+                        events.error(Kind::Bench);
+                    }
+                }
                 Err(words)
             }
         };

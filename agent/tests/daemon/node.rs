@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use instore::config::Listen;
+use instore::daemon::bench::Kept;
 use instore::daemon::conditions::{Condition, Finding, Kind, Object, Severity};
 use instore::daemon::state::{
     Counters, DiskFacts, DiskReading, NodeFacts, Pool, PoolReading, Readings, Shared, Shown,
@@ -54,6 +55,7 @@ pub(crate) fn serve() -> Served {
     shared.set_snapshot(snapshot(now));
     draw(&shared, now);
     shared.set_readings(readings(now));
+    shared.set_bench("instore-0", &Arc::new(measured()));
     let dir = tempfile::tempdir().unwrap();
     let events = Arc::new(Events::new().unwrap());
     let (requests, _) = mpsc::channel();
@@ -66,6 +68,30 @@ pub(crate) fn serve() -> Served {
     })
     .unwrap();
     Served { handle, _dir: dir }
+}
+
+/// The last suite of the healthy pool.
+fn measured() -> Kept {
+    let kept = serde_json::json!({
+        "uuid": "2b3c77d6-51d1-4a5d-8d0f-4b0c7a1c2f10",
+        "result": {
+            "target": "/data/0", "file_system": "xfs", "length": "full", "caching": "direct",
+            "engine": "io_uring", "size_bytes": 8_589_934_592_u64,
+            "started_unix_ms": 1_800_000_000_000_u64, "ended_unix_ms": 1_800_000_120_000_u64,
+            "interrupted": false, "instance_type": "i4i.large", "verdict": [], "warnings": [],
+            "rows": [{
+                "job": "rand-read-4k",
+                "figures": {
+                    "ios": 700_000, "bytes": 2_867_200_000_u64, "runtime_ms": 14_000.0,
+                    "iops": 50_000.0, "bytes_per_second": 204_800_000.0,
+                    "latency_us": {"mean": 100.0, "p50": 90.0, "p99": 300.0, "p999": 900.0,
+                        "max": 1000.0},
+                },
+                "error": null, "expected_iops": 50_000.0, "expected_ratio": 1.0,
+            }],
+        },
+    });
+    serde_json::from_value(kept).unwrap()
 }
 
 fn disk(number: usize, serial: &str, verdict: Shown, pool: Option<&str>) -> DiskFacts {

@@ -43,7 +43,10 @@ impl Ring {
     pub(super) fn new(job: &Job, files: &[Opened], buffers: &Buffers) -> io::Result<Self> {
         let (ring, mut says) = build(job)?;
         let mut registered = Vec::new();
-        if ring.submitter().register_ring_fd().is_ok() {
+        // Registering lasts as long as its submitter, so `run` does it again.
+        let mut submitter = ring.submitter();
+        if submitter.register_ring_fd().is_ok() {
+            let _ = submitter.unregister_ring_fd();
             registered.push("ring");
         }
         let descriptors: Vec<i32> = files.iter().map(|file| file.file.as_raw_fd()).collect();
@@ -95,7 +98,7 @@ impl Ring {
         let mut free: Vec<u32> = (0..u32::try_from(depth).unwrap_or(u32::MAX))
             .rev()
             .collect();
-        let batch = job
+        let mut batch = job
             .batch_submit
             .map_or(usize::MAX, |batch| batch.max(1) as usize);
         let most = job
@@ -108,7 +111,9 @@ impl Ring {
             fixed_files: self.fixed_files,
             fixed_buffers: self.fixed_buffers,
         };
-        let (submitter, mut submission, mut completion) = self.ring.split();
+        let (mut submitter, mut submission, mut completion) = self.ring.split();
+        // Saves looking the descriptor up at each call; what it cannot do is in `says`.
+        let _ = submitter.register_ring_fd();
         let mut now = clock::now();
         let mut over = None;
         // What the feed said instead of an I/O: it holds until nothing is in flight.
@@ -174,6 +179,7 @@ impl Ring {
                 continue;
             }
             submission.sync();
+            let submitted = now;
             let (want, until) = match held {
                 None => (
                     if free.is_empty() {
@@ -230,8 +236,23 @@ impl Ring {
             }
             completion.sync();
             lane.stats.queue.completed[batch_step(taken)] += u64::from(taken);
+            if job.batch_submit.is_none() {
+                batch = best_batch(depth, now - submitted, taken);
+            }
             lane.tick(now);
         }
+    }
+}
+
+/// How many are submitted at once, by the time that the last ones took together. A
+/// device that takes long for each is kept busy by getting the first ones early;
+/// a fast one is used best with few system calls.
+fn best_batch(depth: usize, time: u64, taken: u32) -> usize {
+    /// A system call takes some 100 ns; here it is two percent of an I/O.
+    const SLOW: u64 = 5_000;
+    match time / u64::from(taken.max(1)) {
+        0..SLOW => usize::MAX,
+        _ => (depth / 8).max(1),
     }
 }
 

@@ -66,6 +66,10 @@ impl Task {
         self.make(&work).with_context(|| format!("make {shown}"))?;
         let text = spawn::watch(&self.argv(), life, on_line);
         let removed = fs::remove_dir_all(&work).with_context(|| format!("remove {shown}"));
+        if life.is_ended() {
+            removed?;
+            bail!("it was ended before it was done");
+        }
         let text = text?;
         removed?;
         let mut result: SuiteResult =
