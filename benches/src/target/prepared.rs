@@ -127,9 +127,11 @@ impl Drop for Prepared {
 impl Target {
     pub(super) fn open(&self, job: &Job) -> Result<File, Error> {
         let path = self.path.display();
-        let direct = match job.direct {
-            true => libc::O_DIRECT,
-            false => 0,
+        // Buffered reads look at the access time, which nobody wants of these files.
+        let direct = match (job.direct, self.kind) {
+            (true, _) => libc::O_DIRECT,
+            (false, Kind::File) => libc::O_NOATIME,
+            (false, Kind::Device) => 0,
         };
         let opened = OpenOptions::new()
             .read(true)

@@ -136,17 +136,15 @@ fn one(setup: &Setup, config: &Config, stop: &AtomicBool) -> Result<(SuiteResult
     let kept = RefCell::new(None);
     let gate = DiskGate::new(config);
     let result = measure(setup, &mut |run| {
-        let mut seen = 0;
         let results = benchmark(run, &gate, stop, &mut |event| {
             line.on(&event);
             if let Event::Finished(results) = event
                 && !terminal
             {
                 // A line for each job that is done; a log needs no more.
-                for thread in results.threads.iter().filter(|thread| thread.job >= seen) {
+                if let Some(thread) = results.threads.last() {
                     tracing::info!("{}: measured", thread.name);
                 }
-                seen = results.threads.last().map_or(seen, |thread| thread.job + 1);
             }
         })?;
         *kept.borrow_mut() = Some(results.clone());
