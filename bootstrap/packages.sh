@@ -5,7 +5,9 @@
 BUILD_PACKAGES=(gcc libc6-dev pkg-config clang libclang-dev libblkid-dev libudev-dev)
 # What the agent itself runs.
 RUN_PACKAGES=(mdadm xfsprogs e2fsprogs util-linux mount kmod)
-CHECK_PACKAGES=(shellcheck systemd python3 python3-yaml)
+CHECK_PACKAGES=(shellcheck systemd python3 python3-yaml fio)
+# What fio-plot is installed with.
+PLOT_PACKAGES=(python3-venv)
 # A browser with something to write with, and Prometheus with promtool.
 DAEMON_PACKAGES=(chromium fonts-dejavu-core prometheus)
 VM_PACKAGES=(qemu-system-x86 mmdebstrap fdisk)

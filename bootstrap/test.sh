@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test layer, from cheap to real, and says at the end which ones ran.
 # A layer that cannot run fails; none is skipped, except by name:
-#   --fast    leave out the browser, Prometheus and the virtual machine
+#   --fast    leave out fio-plot, the browser, Prometheus and the virtual machine
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . bootstrap/packages.sh
@@ -14,12 +14,14 @@ case ${1-} in
 esac
 
 packages=("${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${CHECK_PACKAGES[@]}")
-[ "$fast" = yes ] || packages+=("${DAEMON_PACKAGES[@]}" "${VM_PACKAGES[@]}")
+[ "$fast" = yes ] || packages+=("${PLOT_PACKAGES[@]}" "${DAEMON_PACKAGES[@]}" "${VM_PACKAGES[@]}")
 need_packages "${packages[@]}"
 need_cargo
 
 # One set of features for all layers: one build. What runs is chosen by target.
-features=(--features 'instore/faults,instore/loop-tests,instore/page-tests,instore/prometheus-tests,instore/vm-tests')
+features=$(printf '%s,' instore/{faults,loop-tests,page-tests,prometheus-tests,vm-tests} \
+    instore-bench/{fio-tests,fio-plot-tests,loop-tests,page-tests})
+features=(--features "${features%,}")
 summary=() started=$SECONDS
 
 # layer NAME COMMAND...: runs it, times it, stops everything when it fails.
@@ -76,15 +78,19 @@ for name in sys.argv[1:]:
 }
 
 # The integration tests of one layer, as arguments for Cargo: a file belongs to
-# the layer its name begins with, or else to `unit`.
+# the layer its name begins with, or else to `unit`. Names are those of one package
+# or mean the same in both.
 targets() {
     local file name layer
-    for file in agent/tests/*.rs; do
+    for file in agent/tests/*.rs benches/tests/*.rs; do
         name=$(basename "$file" .rs)
         case $name in
             corpus*) layer=corpus ;;
             loop*) layer=loop ;;
-            page*) layer=page ;;
+            # Next to Debian's fio.
+            language* | schema* | distributions*) layer=fio ;;
+            fio_plot*) layer=fio-plot ;;
+            page* | report*) layer=page ;;
             prometheus*) layer=prometheus ;;
             vm*) layer=vm ;;
             *) layer=unit ;;
@@ -121,10 +127,18 @@ test_layer() {
     shift 2
     mapfile -t chosen < <(targets "$name")
     if [ ${#chosen[@]} -eq 0 ]; then
-        echo "no integration test of the layer $name in agent/tests/: nothing would be tested" >&2
+        echo "no integration test of the layer $name in agent/tests/ and benches/tests/: nothing would be tested" >&2
         return 1
     fi
-    cargo_tests "$who" "$@" "${chosen[@]}"
+    # All packages, for features of one that is not chosen are an error.
+    cargo_tests "$who" --workspace "$@" "${chosen[@]}"
+}
+
+# fio-plot is a program of Python's, which its test finds by this.
+plot_layer() {
+    INSTORE_FIO_PLOT=$(bootstrap/fio-plot.sh)
+    export INSTORE_FIO_PLOT
+    test_layer fio-plot USER
 }
 
 layer format cargo fmt --all --check
@@ -135,17 +149,20 @@ else
     left_out deny 'cargo-deny is not installed here'
 fi
 layer scripts shell_checks
-layer unit test_layer unit USER --workspace --lib --bins
-layer corpus test_layer corpus ROOT --package instore
-layer loop test_layer loop ROOT --package instore
+layer unit test_layer unit USER --lib --bins
+layer corpus test_layer corpus ROOT
+layer loop test_layer loop ROOT
+layer fio test_layer fio USER
 if [ "$fast" = yes ]; then
+    left_out fio-plot '--fast'
     left_out page '--fast'
     left_out prometheus '--fast'
     left_out vm '--fast'
 else
-    layer page test_layer page USER --package instore
-    layer prometheus test_layer prometheus USER --package instore
-    layer vm test_layer vm ROOT --package instore
+    layer fio-plot plot_layer
+    layer page test_layer page USER
+    layer prometheus test_layer prometheus USER
+    layer vm test_layer vm ROOT
 fi
 
 printf '\n== layers, %d s in all\n' $((SECONDS - started))

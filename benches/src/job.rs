@@ -225,7 +225,7 @@ pub enum Distribution {
     Uniform,
     Zipf(f64),
     Pareto(f64),
-    /// Standard deviation, in percent of the region, around its middle.
+    /// As fio: around a mean, wider by this share of the region in percent.
     Normal(f64),
 }
 

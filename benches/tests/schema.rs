@@ -19,7 +19,7 @@ mod fio {
             .arg("--output-format=terse,json+,normal")
             .arg(format!("--output={}", output.display()))
             .arg(format!("--directory={}", directory.display()))
-            .args(["--size=1m", "--bs=4k"])
+            .args(super::GLOBAL)
             .args(arguments)
             .output()
             .expect("start fio (Debian's package fio)");
@@ -30,19 +30,28 @@ mod fio {
 
 #[path = "schema/plausible.rs"]
 mod plausible;
+#[path = "schema/real.rs"]
+mod real;
 #[path = "schema/shape.rs"]
 mod shape;
 
 use instore_bench::job::Format;
 use instore_bench::output::{self, parse};
+use instore_bench::results::Results;
 use serde_json::Value;
 
 use plausible::{Done, Shape};
 
+/// What jobs have in common.
+const GLOBAL: [&str; 2] = ["--size=1m", "--bs=4k"];
+
 /// What both print of one job.
 struct Both {
     fio: Printed,
+    /// Of a run of ours.
     ours: Printed,
+    /// Of results of ours that did the same as fio's, to the last number.
+    same: Printed,
 }
 
 struct Printed {
@@ -70,33 +79,36 @@ impl Printed {
 }
 
 impl Both {
-    /// Runs fio, and makes results of ours that did what it did.
+    /// Runs fio, and then us.
     fn of(threads: u32, arguments: &[&str]) -> Self {
-        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let fio = Printed::of(&fio::run(directory.path(), arguments));
-        let formats = [Format::Terse, Format::JsonPlus, Format::Normal];
-        let mut ours = Vec::new();
-        output::write(&same(&fio, threads), &formats, &mut ours).unwrap();
-        let ours = Printed::of(&String::from_utf8(ours).unwrap());
-        Self { fio, ours }
+        let directory = || tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let fio = Printed::of(&fio::run(directory().path(), arguments));
+        let printed = |results: &Results| {
+            let formats = [Format::Terse, Format::JsonPlus, Format::Normal];
+            let mut text = Vec::new();
+            output::write(results, &formats, &mut text).unwrap();
+            Printed::of(&String::from_utf8(text).unwrap())
+        };
+        let ours = printed(&real::run(directory().path(), arguments));
+        let same = printed(&same(&fio, threads));
+        Self { fio, ours, same }
     }
 
     fn check(&self) {
-        shape::same_types("", &self.fio.value(), &self.ours.value());
-        assert_eq!(shape::keys(&self.fio.json), shape::keys(&self.ours.json));
-        let terse = |of: &Printed| of.terse.iter().map(|line| shape::fields(line)).collect();
-        let [fio, ours]: [Vec<_>; 2] = [terse(&self.fio), terse(&self.ours)];
-        assert_eq!(fio, ours);
-        assert_eq!(
-            shape::lines(&self.fio.normal),
-            shape::lines(&self.ours.normal)
-        );
+        for ours in [&self.ours, &self.same] {
+            shape::same_types("", &self.fio.value(), &ours.value());
+            assert_eq!(shape::keys(&self.fio.json), shape::keys(&ours.json));
+            let terse = |of: &Printed| of.terse.iter().map(|line| shape::fields(line)).collect();
+            let [fio, ours_fields]: [Vec<_>; 2] = [terse(&self.fio), terse(ours)];
+            assert_eq!(fio, ours_fields);
+            assert_eq!(shape::lines(&self.fio.normal), shape::lines(&ours.normal));
+        }
         self.check_numbers();
     }
 
     /// What was done is the same here, so that what follows from it must be.
     fn check_numbers(&self) {
-        let (fio, ours) = (self.fio.value(), self.ours.value());
+        let (fio, ours) = (self.fio.value(), self.same.value());
         let jobs = fio["jobs"].as_array().unwrap().iter();
         for (fio, ours) in jobs.zip(ours["jobs"].as_array().unwrap()) {
             for direction in ["read", "write", "trim"] {
@@ -123,12 +135,12 @@ impl Both {
             let rates = |line: &&str| line.contains(" IOPS=") || line.contains(", io=");
             lines.filter(rates).map(str::to_owned).collect()
         };
-        assert_eq!(shown(&self.fio), shown(&self.ours));
+        assert_eq!(shown(&self.fio), shown(&self.same));
     }
 }
 
 /// Results of ours that did what fio's say.
-fn same(fio: &Printed, threads: u32) -> instore_bench::results::Results {
+fn same(fio: &Printed, threads: u32) -> Results {
     let value = fio.value();
     let document = parse::read_json(&fio.json).unwrap();
     let jobs: Vec<Shape> = document

@@ -1,7 +1,8 @@
-//! Distributions with favourites: zipf, pareto and normal, as fio means them. The
-//! favourites of zipf and pareto are spread over the target by a hash; those of
-//! normal lie around its middle.
+//! Distributions with favourites: zipf, pareto and normal, as fio 3.33 draws them.
+//! The favourites are spread over the target, those of normal as well: it says how
+//! often blocks are visited, not where they lie.
 
+use super::permutation::Permutation;
 use crate::job::Distribution;
 
 /// Draws blocks of a target.
@@ -9,8 +10,8 @@ use crate::job::Distribution;
 pub(super) struct Skew {
     blocks: u64,
     kind: Kind,
-    /// Moves the favourites of one seed away from those of another.
-    salt: u64,
+    /// Where the block of each rank lies: each has a place of its own.
+    places: Permutation,
 }
 
 #[derive(Debug, Clone)]
@@ -26,13 +27,16 @@ enum Kind {
         power: f64,
     },
     Normal {
-        deviation: f64,
+        width: f64,
     },
 }
 
 /// Terms of the zeta sum that are added one by one; the rest is its integral. fio
 /// leaves the rest out.
 const ZETA_TERMS: u64 = 10_000_000;
+
+/// In percent: fio takes more for this.
+const WIDEST: f64 = 50.0;
 
 impl Skew {
     pub(super) fn is_uniform(distribution: Distribution) -> bool {
@@ -47,20 +51,20 @@ impl Skew {
                 power: h.ln() / (1.0 - h).ln(),
             },
             Distribution::Normal(percent) => Kind::Normal {
-                deviation: blocks as f64 * percent / 100.0,
+                width: blocks as f64 * percent.min(WIDEST) / 100.0,
             },
         };
         Self {
             blocks,
             kind,
-            salt: seed,
+            places: Permutation::new(blocks, seed),
         }
     }
 
     #[inline]
     pub(super) fn draw(&self, choices: &mut fastrand::Rng) -> u64 {
-        match self.kind {
-            Kind::Uniform => choices.u64(0..self.blocks),
+        let rank = match self.kind {
+            Kind::Uniform => return choices.u64(0..self.blocks),
             Kind::Zipf {
                 zeta,
                 alpha,
@@ -69,36 +73,23 @@ impl Skew {
             } => {
                 let u = choices.f64();
                 let z = u * zeta;
-                let rank = if z < 1.0 {
+                if z < 1.0 {
                     0
                 } else if z < 1.0 + second {
                     1
                 } else {
                     whole(self.blocks as f64 * (eta * u - eta + 1.0).powf(alpha))
-                };
-                self.spread(rank)
+                }
             }
-            Kind::Pareto { power } => {
-                let rank = whole((self.blocks - 1) as f64 * choices.f64().powf(power));
-                self.spread(rank)
-            }
-            Kind::Normal { deviation } => {
-                let middle = self.blocks as f64 / 2.0;
-                let drawn = middle + deviation * gauss(choices);
+            Kind::Pareto { power } => whole((self.blocks - 1) as f64 * choices.f64().powf(power)),
+            Kind::Normal { width } => {
+                let drawn = self.blocks as f64 * bell(choices) + width * (choices.f64() - 0.5);
                 // What falls outside comes in again at the other end.
-                whole(drawn.rem_euclid(self.blocks as f64)).min(self.blocks - 1)
+                whole(drawn.rem_euclid(self.blocks as f64))
             }
-        }
-    }
-
-    fn spread(&self, rank: u64) -> u64 {
-        let mut hash = rank
-            .wrapping_add(self.salt)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        hash ^= hash >> 32;
-        hash = hash.wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        hash ^= hash >> 29;
-        hash % self.blocks
+        };
+        // A float may be rounded up to the bound.
+        self.places.at(rank.min(self.blocks - 1))
     }
 }
 
@@ -124,10 +115,10 @@ fn zipf(theta: f64, blocks: u64) -> Kind {
     }
 }
 
-/// Standard normal, by the sum of twelve uniform numbers: no logarithm, and its
-/// tails end at six deviations.
-fn gauss(choices: &mut fastrand::Rng) -> f64 {
-    (0..12).map(|_| choices.f64()).sum::<f64>() - 6.0
+/// Between 0 and 1, with a deviation of a twelfth: the mean of twelve uniform
+/// numbers, as fio has it. The deviation that is asked for comes on top of it.
+fn bell(choices: &mut fastrand::Rng) -> f64 {
+    (0..12).map(|_| choices.f64()).sum::<f64>() / 12.0
 }
 
 #[expect(

@@ -53,8 +53,14 @@ impl Permutation {
             self.seed = self.seed.wrapping_add(MULTIPLIERS[0]);
             self.choose_keys();
         }
-        let mut value = self.next;
         self.next += 1;
+        self.at(self.next - 1)
+    }
+
+    /// The number at a place of this round, which is below the bound as well.
+    #[inline]
+    pub(super) fn at(&self, place: u64) -> u64 {
+        let mut value = place;
         loop {
             value = self.mixed(value);
             if value < self.bound {

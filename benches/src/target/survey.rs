@@ -161,10 +161,12 @@ impl Spot {
     }
 }
 
-/// With `verify` only what was written before is read, in a form of its own.
+/// A job that only reads and verifies is to find what was written before, in a form
+/// of its own.
 fn needs_data(job: &Job) -> bool {
     match job.access {
-        Access::Read | Access::Mixed => job.verify.is_none(),
+        Access::Read => job.verify.is_none(),
+        Access::Mixed => true,
         Access::Write => false,
     }
 }

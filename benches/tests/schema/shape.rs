@@ -142,5 +142,7 @@ fn plain(line: &str) -> String {
     for unit in ["nsec", "usec", "msec"] {
         plain = plain.replace(&format!("({unit})"), "(x)");
     }
-    plain.replace("( KiB/s)", "(x)").replace("( MiB/s)", "(x)")
+    plain
+        .replace("(  KiB/s)", "(x)")
+        .replace("(  MiB/s)", "(x)")
 }

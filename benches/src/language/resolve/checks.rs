@@ -17,6 +17,7 @@ pub(super) fn job(job: &Job) -> Result<(), String> {
     names(job)?;
     queue(job)?;
     blocks(job)?;
+    verify(job)?;
     if job.time_based && job.runtime.is_none() {
         return Err("time_based without runtime: write runtime=30".to_string());
     }
@@ -109,6 +110,27 @@ fn blocks(job: &Job) -> Result<(), String> {
     Ok(())
 }
 
+/// A block is checked as it was written last, so none may lie over a part of another.
+fn verify(job: &Job) -> Result<(), String> {
+    let [_, writes] = &job.block_size;
+    match job.access {
+        _ if job.verify.is_none() => Ok(()),
+        Access::Read => Ok(()),
+        Access::Mixed => Err(
+            "verify with a mixed rw, which is not read back: write one section that writes, and one that reads"
+                .to_string(),
+        ),
+        Access::Write if writes.smallest() != writes.largest() => Err(
+            "verify with blocks of several sizes, which lie over each other: write one bs"
+                .to_string(),
+        ),
+        Access::Write if job.block_align.is_some_and(|ba| ba % writes.largest() != 0) => Err(
+            "verify with ba, by which blocks lie over each other: leave ba out".to_string(),
+        ),
+        Access::Write => Ok(()),
+    }
+}
+
 fn queue(job: &Job) -> Result<(), String> {
     let depth = job.depth;
     if depth > DEEPEST {
@@ -163,4 +185,38 @@ fn queue(job: &Job) -> Result<(), String> {
         return Err("sqthread_poll_cpu without sqthread_poll: write both".to_string());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{Order, Verify, testing};
+
+    #[test]
+    fn what_is_verified_is_written_in_blocks_of_one_size() {
+        let verified = |access| Job {
+            verify: Some(Verify {
+                fatal: false,
+                read_back: true,
+            }),
+            ..testing::job(access, Order::Random, 4096)
+        };
+        let write = verified(Access::Write);
+        assert_eq!(job(&write), Ok(()));
+        assert_eq!(job(&verified(Access::Read)), Ok(()));
+        let refused = |one: Job| job(&one).unwrap_err();
+        assert!(refused(verified(Access::Mixed)).contains("mixed"));
+        let range = BlockSize::Range(4096, 8192);
+        let several = Job {
+            block_size: [range.clone(), range],
+            ..write.clone()
+        };
+        assert!(refused(several).contains("several sizes"));
+        let aligned = |ba| Job {
+            block_align: Some(ba),
+            ..write.clone()
+        };
+        assert!(refused(aligned(512)).contains("ba"));
+        assert_eq!(job(&aligned(8192)), Ok(()));
+    }
 }
