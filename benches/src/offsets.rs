@@ -16,6 +16,16 @@ pub enum Direction {
     Write = 1,
 }
 
+impl Direction {
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Read => Self::Write,
+            Self::Write => Self::Read,
+        }
+    }
+}
+
 /// One I/O to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Request {
@@ -93,12 +103,24 @@ impl Offsets {
     /// The next I/O; files are taken in turn.
     #[inline]
     pub fn draw(&mut self) -> Request {
-        let direction = match self.access {
+        let direction = self.direction();
+        self.draw_of(direction)
+    }
+
+    /// The direction of the next I/O.
+    #[inline]
+    pub fn direction(&mut self) -> Direction {
+        match self.access {
             Access::Read => Direction::Read,
             Access::Write => Direction::Write,
             Access::Mixed if self.choices.u32(0..100) < self.read_percent => Direction::Read,
             Access::Mixed => Direction::Write,
-        };
+        }
+    }
+
+    /// The next I/O, of this direction.
+    #[inline]
+    pub fn draw_of(&mut self, direction: Direction) -> Request {
         let side = direction as usize;
         let wanted = match &self.sizes[side] {
             BlockSize::Fixed(size) => *size,
@@ -118,12 +140,10 @@ impl Offsets {
         let start = if random {
             file.random
                 .draw(&mut self.choices, file.region.length, wanted)
-        } else if file.position[side] >= file.region.length {
-            0
         } else {
-            file.position[side]
+            file.sequential(side, wanted, self.sizes[side].smallest())
         };
-        // The last sequential I/O of a region may be a shorter one.
+        // Only one of several sizes can be cut: to what is left, in whole blocks.
         let length = wanted.min(file.region.length - start);
         file.position[side] = start + length;
         Request {
@@ -132,6 +152,17 @@ impl Offsets {
             offset: file.region.start + start,
             length: u32::try_from(length).unwrap_or(u32::MAX),
         }
+    }
+}
+
+impl FileState {
+    /// Where a sequential I/O begins: again at the start when not even the smallest
+    /// block is left, or no whole number of them.
+    fn sequential(&self, side: usize, wanted: u64, smallest: u64) -> u64 {
+        let position = self.position[side];
+        let left = self.region.length.saturating_sub(position);
+        let fits = left >= wanted || (left >= smallest && left.is_multiple_of(smallest));
+        if fits { position } else { 0 }
     }
 }
 

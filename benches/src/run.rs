@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::engine::{self, Options, Progress};
-use crate::job::{Access, Job, Order, Run};
+use crate::job::{Access, BlockSize, Job, Order, Run};
 use crate::output::live::{Status, state};
 use crate::results::{Failure, Results, ThreadResult};
 use crate::target::{self, Gate, Opened, Prepared};
@@ -42,8 +42,9 @@ pub fn benchmark(
     stop: &AtomicBool,
     on: &mut dyn FnMut(Event<'_>),
 ) -> Result<Results> {
-    let prepared = target::prepare(run, gate, stop, &mut |progress| on(Event::Layout(progress)))?;
     let root = Path::new("/");
+    fits(&run.jobs, warning::gather(root, &[], Vec::new()).memory)?;
+    let prepared = target::prepare(run, gate, stop, &mut |progress| on(Event::Layout(progress)))?;
     let mut names = Vec::new();
     for target in prepared.targets() {
         let number = disk::number(&target.file)
@@ -74,6 +75,31 @@ pub fn benchmark(
     results.warnings.extend(warning::after(run, &results));
     results.warnings.extend(prepared.finish());
     Ok(results)
+}
+
+/// Whether the buffers of all jobs fit into half of the memory that is free: the
+/// node needs the rest. 0 is not known.
+fn fits(jobs: &[Job], memory: u64) -> Result<()> {
+    let of = |job: &Job| {
+        let largest = job
+            .block_size
+            .iter()
+            .map(BlockSize::largest)
+            .max()
+            .unwrap_or(0);
+        largest
+            .saturating_mul(u64::from(job.depth))
+            .saturating_mul(u64::from(job.numjobs))
+    };
+    let wanted = jobs.iter().map(of).fold(0, u64::saturating_add);
+    ensure!(
+        memory == 0 || wanted <= memory / 2,
+        "buffers of all jobs take {} MiB, more than half of the {} MiB of memory that are free: \
+         lower bs, iodepth or numjobs",
+        wanted >> 20,
+        memory >> 20
+    );
+    Ok(())
 }
 
 fn open(prepared: &Prepared, job: usize, thread: u32) -> Result<Vec<Opened>, Failure> {
@@ -211,4 +237,20 @@ fn states(jobs: &[Job], progress: &Progress) -> Vec<char> {
         .enumerate()
         .flat_map(|(index, job)| std::iter::repeat_n(letter(index, job), job.numjobs as usize))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::testing::job;
+
+    #[test]
+    fn buffers_leave_memory_to_the_node() {
+        let mut large = job(Access::Read, Order::Sequential, 1 << 30);
+        (large.depth, large.numjobs) = (4, 4);
+        assert!(fits(&[large.clone()], 31 << 30).is_err());
+        assert!(fits(&[large.clone()], 32 << 30).is_ok());
+        assert!(fits(&[large.clone(), large.clone()], 63 << 30).is_err());
+        assert!(fits(&[large], 0).is_ok());
+    }
 }

@@ -54,6 +54,12 @@ impl Contents {
         }
     }
 
+    /// Making a buffer ready takes as long as an I/O may: it must not be in its time.
+    #[inline]
+    pub(super) fn takes_time(&self) -> bool {
+        self.refill || self.verify.is_some()
+    }
+
     /// Makes a buffer ready to be written.
     #[inline]
     pub(super) fn prepare(&mut self, buffer: &mut [u8], request: &Request) {

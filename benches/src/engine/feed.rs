@@ -2,7 +2,7 @@
 //! the job, the clock and what was given out; the engines only do it.
 
 use super::clock::NANOSECONDS;
-use crate::job::Job;
+use crate::job::{Access, Job};
 use crate::offsets::{Direction, Offsets, Region, Request};
 
 /// What to do next.
@@ -46,7 +46,9 @@ struct Holds {
     rates: [[u64; 2]; 2],
     began: Option<u64>,
     done: [[u64; 2]; 2],
-    pending: Option<Request>,
+    /// Drawn, and waiting for its rate.
+    pending: Option<Direction>,
+    mixed: bool,
     think: u64,
     think_blocks: u64,
     since_think: u64,
@@ -86,6 +88,11 @@ impl Feed {
         self.deadline = 0;
     }
 
+    /// Nothing begins from then on.
+    pub(super) fn deadline(&self) -> u64 {
+        self.deadline
+    }
+
     pub(super) fn given(&self) -> u64 {
         self.given
     }
@@ -108,17 +115,17 @@ impl Feed {
                 None => return Next::Done,
             }
         }
-        if let Some(holds) = &mut self.holds {
-            let offsets = &mut self.offsets;
-            if let Some(held) = holds.next(now, || offsets.draw()) {
-                return held;
-            }
-        }
-        let pending = self.holds.as_mut().and_then(|holds| holds.pending.take());
-        let mut request = pending.unwrap_or_else(|| self.offsets.draw());
-        request.length =
-            u32::try_from(self.left).map_or(request.length, |left| request.length.min(left));
-        self.left -= u64::from(request.length);
+        let offsets = &mut self.offsets;
+        let request = match &mut self.holds {
+            None => offsets.draw(),
+            Some(holds) => match holds.next(now, offsets) {
+                Ok(direction) => offsets.draw_of(direction),
+                Err(Next::Wait(until)) => return Next::Wait(until.min(self.deadline)),
+                Err(held) => return held,
+            },
+        };
+        // The last one is whole, as with fio: O_DIRECT takes no part of a block.
+        self.left = self.left.saturating_sub(u64::from(request.length));
         self.given += 1;
         if let Some(holds) = &mut self.holds {
             holds.gave(&request);
@@ -146,6 +153,7 @@ impl Holds {
             began: None,
             done: [[0; 2]; 2],
             pending: None,
+            mixed: job.access == Access::Mixed,
             think,
             think_blocks: u64::from(job.think_blocks.max(1)),
             since_think: 0,
@@ -154,22 +162,34 @@ impl Holds {
         })
     }
 
-    /// What comes before the next I/O, if anything. The I/O stays in `pending`.
-    fn next(&mut self, now: u64, mut request: impl FnMut() -> Request) -> Option<Next> {
+    /// The direction of the next I/O, or what comes before it. A direction that is
+    /// ahead of its rate lets the other one go first.
+    fn next(&mut self, now: u64, offsets: &mut Offsets) -> Result<Direction, Next> {
         for (since, (every, pause)) in self.since_sync.iter_mut().zip(self.syncs) {
             if every > 0 && *since >= every {
                 *since = 0;
-                return Some(Next::Quiesced(pause));
+                return Err(Next::Quiesced(pause));
             }
         }
         if self.think > 0 && self.since_think >= self.think_blocks {
             self.since_think = 0;
-            return Some(Next::Quiesced(Pause::Think(self.think)));
+            return Err(Next::Quiesced(Pause::Think(self.think)));
         }
         let began = *self.began.get_or_insert(now);
-        let side = self.pending.get_or_insert_with(&mut request).direction as usize;
-        let due = began.saturating_add(self.due(side));
-        (due > now).then_some(Next::Wait(due))
+        let drawn = *self.pending.get_or_insert_with(|| offsets.direction());
+        let due = |direction: Direction| began.saturating_add(self.due(direction as usize));
+        let other = drawn.other();
+        let (direction, due) = match (due(drawn), due(other)) {
+            (own, others) if self.mixed && own > now && others < own => (other, others),
+            (own, _) => (drawn, own),
+        };
+        if due > now {
+            return Err(Next::Wait(due));
+        }
+        if direction == drawn {
+            self.pending = None;
+        }
+        Ok(direction)
     }
 
     /// When the next I/O of a direction may begin, from the beginning: when what was
@@ -198,7 +218,7 @@ impl Holds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{Access, Order, testing::job};
+    use crate::job::{Order, testing::job};
     use std::time::Duration;
 
     const REGION: [Region; 1] = [Region {
@@ -249,6 +269,33 @@ mod tests {
         job.rate = [Some(4096 * 500), None];
         let seen = times(Feed::new(&job, 0, &REGION, 1 << 20), 3);
         assert_eq!(seen, [0, 2_000_000, 4_000_000]);
+    }
+
+    #[test]
+    fn a_direction_ahead_of_its_rate_lets_the_other_go_on() {
+        let mut job = job(Access::Mixed, Order::Random, 4096);
+        (job.rate_iops, job.time_based) = ([Some(1000), Some(100)], true);
+        let mut feed = Feed::new(&job, 0, &REGION, 1 << 20);
+        let (mut now, mut done) = (0, [0; 2]);
+        while now < 1_000_000_000 {
+            match feed.next(now) {
+                Next::Submit(request) => done[request.direction as usize] += 1,
+                Next::Wait(until) => now = until,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(done, [1000, 100]);
+    }
+
+    #[test]
+    fn nothing_is_waited_for_beyond_the_deadline() {
+        let mut job = job(Access::Read, Order::Random, 4096);
+        job.rate_iops = [Some(1), None];
+        let mut feed = Feed::new(&job, 0, &REGION, 1 << 20);
+        feed.end_at(500);
+        assert!(matches!(feed.next(0), Next::Submit(_)));
+        assert_eq!(feed.next(1), Next::Wait(500));
+        assert_eq!(feed.next(500), Next::Done);
     }
 
     #[test]

@@ -132,11 +132,11 @@ impl<'a> Lane<'a> {
             .min(self.ramp_end.unwrap_or(u64::MAX));
     }
 
-    /// Sleeps, but for a stop.
+    /// Sleeps, but not beyond a stop or the end of the runtime.
     pub(super) fn sleep_until(&mut self, until: u64) {
         loop {
             let now = clock::now();
-            if now >= until || self.stop.load(Ordering::Relaxed) {
+            if now >= until.min(self.feed.deadline()) || self.stop.load(Ordering::Relaxed) {
                 return;
             }
             std::thread::sleep(Duration::from_nanos((until - now).min(NAP)));

@@ -16,16 +16,19 @@ pub(super) fn run(lane: &mut Lane<'_>, buffers: &mut Buffers) -> Result<(), Fail
     loop {
         match lane.feed.next(now) {
             Next::Submit(request) => {
+                let mut began = now;
                 let file = &lane.files[request.file as usize].file;
                 let buffer = buffers.get(0, request.length as usize);
                 let done = match request.direction {
                     Direction::Read => file.read_at(buffer, request.offset),
                     Direction::Write => {
                         lane.contents.prepare(buffer, &request);
+                        if lane.contents.takes_time() {
+                            began = clock::now();
+                        }
                         file.write_at(buffer, request.offset)
                     }
                 };
-                let began = now;
                 now = clock::now();
                 match done.map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX)) {
                     Ok(bytes) if bytes == request.length => {
@@ -33,6 +36,8 @@ pub(super) fn run(lane: &mut Lane<'_>, buffers: &mut Buffers) -> Result<(), Fail
                             .record(request.direction, u64::from(bytes), now - began);
                         if lane.checks && request.direction == Direction::Read {
                             lane.check(buffer, &request)?;
+                            // Checking is not in the time of the next one.
+                            now = clock::now();
                         }
                     }
                     Ok(bytes) => lane.short(&request, bytes, now - began)?,
@@ -54,7 +59,7 @@ pub(super) fn run(lane: &mut Lane<'_>, buffers: &mut Buffers) -> Result<(), Fail
             }
             Next::Quiesced(pause) => {
                 match pause {
-                    Pause::Think(time) => lane.sleep_until(now + time),
+                    Pause::Think(time) => lane.sleep_until(now.saturating_add(time)),
                     Pause::Fsync | Pause::Fdatasync => lane.sync(pause)?,
                 }
                 now = clock::now();

@@ -350,3 +350,33 @@ fn what_cannot_be_opened_or_is_too_small_is_said() {
         error.text
     );
 }
+
+#[test]
+fn waiting_ends_with_the_runtime() {
+    let target = Target::new();
+    for engine in ENGINES {
+        let mut slow = job(Access::Read, engine);
+        (slow.rate_iops, slow.time_based) = ([Some(1), None], true);
+        slow.runtime = Some(Duration::from_millis(20));
+        let mut thinking = slow.clone();
+        (thinking.rate_iops, thinking.think_time) = ([None; 2], Duration::MAX);
+        for result in target.run(&[slow, thinking]) {
+            // One I/O, and then nothing but the wait that the end cuts short.
+            assert_eq!((result.error, result.directions[0].ios), (None, 1));
+        }
+    }
+}
+
+#[test]
+fn a_submission_thread_is_waited_for() {
+    let target = Target::new();
+    let mut polled = job(Access::Read, Engine::Uring);
+    (polled.submission_thread, polled.loops, polled.depth) = (true, 20, 4);
+    let result = target.run(&[polled]).remove(0);
+    assert_eq!((result.error, result.directions[0].ios), (None, 20 * 256));
+    assert!(
+        result.engine.contains("submission thread"),
+        "{}",
+        result.engine
+    );
+}

@@ -15,7 +15,7 @@ use super::feed::{Feed, Pause};
 use super::lane::{Lane, failed, failure};
 use super::memory::Buffers;
 use super::{Options, psync, uring};
-use crate::job::{Access, Engine, Job, Size};
+use crate::job::{Access, Distribution, Engine, Job, Order, Size};
 use crate::offsets::Region;
 use crate::results::{Failure, ThreadResult, Usage};
 use crate::target::{Kind, Opened, There, region};
@@ -85,7 +85,12 @@ impl Plan<'_> {
     fn prepare(&self) -> Result<(Feed, Buffers), Failure> {
         self.take_place()?;
         let regions = regions(self.job, self.thread, &self.files)?;
-        let visited: u64 = regions.iter().map(|region| region.length).sum();
+        // Part of a block at the end is not visited.
+        let block = smallest(self.job);
+        let visited: u64 = regions
+            .iter()
+            .map(|region| region.length / block * block)
+            .sum();
         let bytes = match self.job.io_size {
             None => visited,
             Some(Size::Bytes(bytes)) => bytes,
@@ -211,7 +216,19 @@ impl Plan<'_> {
     fn read_back(&self, lane: &mut Lane<'_>, buffers: &mut Buffers) -> Result<(), Failure> {
         use std::os::unix::fs::FileExt as _;
         let regions = regions(self.job, self.thread, &self.files)?;
-        let written = usize::try_from(lane.feed.given()).unwrap_or(usize::MAX);
+        let job = self.job;
+        // In these orders a round takes each block once: one round has them all.
+        let each_once = job.order == Order::Sequential
+            || (job.random.map
+                && job.random.distribution == Distribution::Uniform
+                && job.random.percentage[1] == 100);
+        let block = smallest(job);
+        let round = regions.iter().map(|region| region.length / block).sum();
+        let written = match each_once {
+            true => lane.feed.given().min(round),
+            false => lane.feed.given(),
+        };
+        let written = usize::try_from(written).unwrap_or(usize::MAX);
         for request in Feed::again(self.job, self.thread, &regions).take(written) {
             if self.stop.load(Ordering::Relaxed) {
                 break;
@@ -232,6 +249,17 @@ impl Plan<'_> {
         }
         Ok(())
     }
+}
+
+/// The smallest block of the directions that a job has.
+fn smallest(job: &Job) -> u64 {
+    let used = match job.access {
+        Access::Read => &job.block_size[..1],
+        Access::Write => &job.block_size[1..],
+        Access::Mixed => &job.block_size[..],
+    };
+    let sizes = used.iter().map(crate::job::BlockSize::smallest);
+    sizes.min().unwrap_or(1).max(1)
 }
 
 /// The parts of its files that a thread visits.

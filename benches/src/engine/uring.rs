@@ -131,19 +131,26 @@ impl Ring {
                     Next::Submit(request) => {
                         let slot = index as usize;
                         free.pop();
-                        slots[slot] = Slot {
-                            request,
-                            began: now,
-                        };
+                        let mut began = now;
                         if request.direction == Direction::Write {
                             lane.contents
                                 .prepare(buffers.get(slot, request.length as usize), &request);
+                            if lane.contents.takes_time() {
+                                began = clock::now();
+                            }
                         }
+                        slots[slot] = Slot { request, began };
                         let made = entry.of(&request, buffers.pointer(slot), index);
                         // SAFETY: buffer and descriptor live as long as the ring, and
                         // no other I/O uses the buffer before this one is done.
-                        if unsafe { submission.push(&made) }.is_err() {
-                            unreachable!("the ring has an entry for each buffer");
+                        while unsafe { submission.push(&made) }.is_err() {
+                            // Only a submission thread leaves entries behind; it is
+                            // waited for.
+                            submission.sync();
+                            submitter
+                                .squeue_wait()
+                                .map_err(|error| lane.system("queue", &error))?;
+                            submission.sync();
                         }
                         queued += 1;
                         lane.stats
@@ -170,7 +177,7 @@ impl Ring {
                     Some(Next::Done) => return Ok(()),
                     Some(Next::Wait(until)) => lane.sleep_until(until),
                     Some(Next::Quiesced(Pause::Think(time))) => {
-                        lane.sleep_until(clock::now() + time)
+                        lane.sleep_until(clock::now().saturating_add(time))
                     }
                     Some(Next::Quiesced(pause)) => lane.sync(pause)?,
                 }
@@ -215,8 +222,11 @@ impl Ring {
                 free.push(index);
                 match u32::try_from(done.result()) {
                     Ok(bytes) if bytes == request.length => {
-                        lane.stats
-                            .record(request.direction, u64::from(bytes), now - began);
+                        lane.stats.record(
+                            request.direction,
+                            u64::from(bytes),
+                            now.saturating_sub(began),
+                        );
                         if lane.checks && request.direction == Direction::Read {
                             let block = buffers.get(index as usize, request.length as usize);
                             if let Err(bad) = lane.check(block, &request) {
@@ -225,7 +235,7 @@ impl Ring {
                         }
                     }
                     Ok(bytes) => {
-                        if let Err(short) = lane.short(&request, bytes, now - began) {
+                        if let Err(short) = lane.short(&request, bytes, now.saturating_sub(began)) {
                             over.get_or_insert(short);
                         }
                     }
@@ -235,6 +245,10 @@ impl Ring {
                 }
             }
             completion.sync();
+            if lane.checks {
+                // Checking is not in the time of what is submitted next.
+                now = clock::now();
+            }
             lane.stats.queue.completed[batch_step(taken)] += u64::from(taken);
             if job.batch_submit.is_none() {
                 batch = best_batch(depth, now - submitted, taken);

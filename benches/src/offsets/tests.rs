@@ -20,7 +20,8 @@ fn sequential_goes_to_the_end_and_begins_again() {
         .map(|_| offsets.draw())
         .map(|request| (request.offset - (1 << 20), request.length))
         .collect();
-    assert_eq!(seen, [(0, 4096), (4096, 4096), (8192, 1808), (0, 4096)]);
+    // Part of a block at the end is left out, as with fio.
+    assert_eq!(seen, [(0, 4096), (4096, 4096), (0, 4096), (4096, 4096)]);
 }
 
 #[test]

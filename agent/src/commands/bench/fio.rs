@@ -14,7 +14,7 @@ use instore_bench::{engine, report};
 use tracing::warn;
 
 use super::show::Line;
-use super::{Usage, refused, replace, stop};
+use super::{Usage, can_be_written, refused, replace, stop};
 use crate::bench::gate::DiskGate;
 use crate::cli::{Cli, Settings, exit};
 use crate::commands::{configure, print};
@@ -37,8 +37,10 @@ pub(super) fn run(cli: &Cli, arguments: &[OsString]) -> Result<u8> {
 
 fn measure(cli: &Cli, run: &Run) -> Result<u8> {
     let config = configure(cli, &Settings::default())?;
-    let stop = stop()?;
     let wanted = &run.output;
+    can_be_written(wanted.file.as_deref())?;
+    can_be_written(wanted.report.as_deref())?;
+    let stop = stop()?;
     if wanted.file.is_none() && wanted.formats.contains(&Format::Normal) {
         let jobs: Vec<_> = engine::groups(&run.jobs)
             .into_iter()
@@ -73,7 +75,11 @@ fn measure(cli: &Cli, run: &Run) -> Result<u8> {
             };
         }
     };
-    write(run, &results)?;
+    if let Err(error) = write(run, &results) {
+        // What was measured is not lost with the place it should go to.
+        output::write(&results, &wanted.formats, &mut io::stdout().lock())?;
+        return Err(error);
+    }
     if let Some(path) = &wanted.report {
         replace(path, &mut |to| report::write(&results, to))?;
     }

@@ -16,7 +16,7 @@ use instore_bench::suite::table::table;
 use instore_bench::suite::{Answer, Length, Setup, SuiteResult, Test, measure, place};
 
 use super::show::Line;
-use super::{Usage, refused, replace, stop};
+use super::{Usage, can_be_written, refused, replace, stop};
 use crate::bench::gate::{self, DiskGate};
 use crate::cli::{Cli, Output, Settings, exit};
 use crate::commands::{configure, print};
@@ -77,6 +77,7 @@ pub(super) fn run(cli: &Cli, given: &Arguments) -> Result<u8> {
         return by_daemon(given, pool);
     }
     let config = configure(cli, &Settings::default())?;
+    can_be_written(given.report.as_deref())?;
     let instance = detect(given.instance_type.as_deref(), &Places::default());
     let stop = stop()?;
     let here = match (&given.directory, &given.device) {
@@ -92,16 +93,15 @@ pub(super) fn run(cli: &Cli, given: &Arguments) -> Result<u8> {
         .transpose()
         .map_err(Usage)?;
     let mut all = Vec::new();
+    let mut failed = exit::FINE;
     for setup in std::iter::once(&here).chain(there.as_ref()) {
         match one(setup, &config, &stop) {
             Ok(done) => all.push((setup, done)),
-            Err(error) => match refused(&error) {
-                Some(code) => {
-                    tracing::error!("{error:#}");
-                    return Ok(code);
-                }
-                None => return Err(error),
-            },
+            // What was measured before it is shown all the same.
+            Err(error) => {
+                failed = refused(&error).unwrap_or(exit::FAILED);
+                tracing::error!("{}: {error:#}", setup.place.path().display());
+            }
         }
     }
     if let Some(path) = &given.report {
@@ -110,10 +110,14 @@ pub(super) fn run(cli: &Cli, given: &Arguments) -> Result<u8> {
     let interrupted = all.iter().any(|(_, (result, _))| result.interrupted);
     let mut results = all.into_iter().map(|(_, (result, _))| result);
     let Some(first) = results.next() else {
-        return Ok(exit::FAILED);
+        return Ok(failed);
     };
     let code = said(&Answer::new(first, results.next()), given.output)?;
-    Ok(if interrupted { exit::FAILED } else { code })
+    Ok(match (interrupted, failed) {
+        (true, _) => exit::FAILED,
+        (false, exit::FINE) => code,
+        (false, failed) => failed,
+    })
 }
 
 fn of_device(
