@@ -357,7 +357,7 @@ fn waiting_ends_with_the_runtime() {
     for engine in ENGINES {
         let mut slow = job(Access::Read, engine);
         (slow.rate_iops, slow.time_based) = ([Some(1), None], true);
-        slow.runtime = Some(Duration::from_millis(20));
+        slow.runtime = Some(Duration::from_millis(500));
         let mut thinking = slow.clone();
         (thinking.rate_iops, thinking.think_time) = ([None; 2], Duration::MAX);
         for result in target.run(&[slow, thinking]) {
