@@ -31,6 +31,20 @@ pub struct Output {
     pub destructive: bool,
 }
 
+impl Default for Output {
+    /// As fio without any of these options.
+    fn default() -> Self {
+        Self {
+            formats: vec![Format::Normal],
+            file: None,
+            report: None,
+            eta: Eta::Auto,
+            status_interval: None,
+            destructive: false,
+        }
+    }
+}
+
 /// `--output-format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -156,6 +170,83 @@ pub struct Job {
     pub percentiles: Vec<f64>,
 }
 
+/// fio's `percentile_list`.
+const PERCENTILES: [f64; 17] = [
+    1.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95,
+    99.99,
+];
+
+impl Job {
+    /// A job of which nothing is written: fio's defaults, but that its files go.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_string(),
+            description: String::new(),
+            options: Vec::new(),
+            numjobs: 1,
+            stonewall: false,
+            new_group: false,
+            group_reporting: false,
+            filenames: Vec::new(),
+            directories: Vec::new(),
+            files: 1,
+            size: None,
+            io_size: None,
+            offset: Size::Bytes(0),
+            offset_increment: Size::Bytes(0),
+            access: Access::Read,
+            order: Order::Sequential,
+            read_percent: 50,
+            block_size: [BlockSize::Fixed(4096), BlockSize::Fixed(4096)],
+            block_align: None,
+            random: Random {
+                map: true,
+                seed: 0,
+                distribution: Distribution::Uniform,
+                percentage: [100; 2],
+            },
+            engine: Engine::Psync,
+            depth: 1,
+            batch_submit: None,
+            batch_complete_min: 1,
+            batch_complete_max: None,
+            depth_low: None,
+            direct: false,
+            register_files: None,
+            fixed_buffers: None,
+            polled: false,
+            submission_thread: false,
+            submission_cpu: None,
+            runtime: None,
+            time_based: false,
+            ramp_time: Duration::ZERO,
+            start_delay: Duration::ZERO,
+            loops: 1,
+            fsync: 0,
+            fdatasync: 0,
+            end_fsync: false,
+            rate: [None; 2],
+            rate_iops: [None; 2],
+            think_time: Duration::ZERO,
+            think_blocks: 1,
+            cpus: Vec::new(),
+            split_cpus: false,
+            nice: None,
+            buffers: Buffers {
+                refill: false,
+                zero: false,
+                compress_percent: 0,
+            },
+            verify: None,
+            unlink: true,
+            fallocate: Fallocate::Native,
+            invalidate: true,
+            percentiles: PERCENTILES.to_vec(),
+        }
+    }
+}
+
 /// A size in bytes, or a share of what there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
@@ -274,69 +365,15 @@ pub(crate) mod testing {
     use super::*;
 
     pub(crate) fn job(access: Access, order: Order, block_size: u64) -> Job {
-        Job {
-            name: "job".to_owned(),
-            description: String::new(),
-            options: Vec::new(),
-            numjobs: 1,
-            stonewall: false,
-            new_group: false,
-            group_reporting: false,
-            filenames: Vec::new(),
-            directories: Vec::new(),
-            files: 1,
+        let mut job = Job {
             size: Some(Size::Bytes(1 << 20)),
-            io_size: None,
-            offset: Size::Bytes(0),
-            offset_increment: Size::Bytes(0),
             access,
             order,
-            read_percent: 50,
             block_size: [BlockSize::Fixed(block_size), BlockSize::Fixed(block_size)],
-            block_align: None,
-            random: Random {
-                map: true,
-                seed: 1,
-                distribution: Distribution::Uniform,
-                percentage: [100, 100],
-            },
             engine: Engine::Uring,
-            depth: 1,
-            batch_submit: None,
-            batch_complete_min: 1,
-            batch_complete_max: None,
-            depth_low: None,
-            direct: false,
-            register_files: None,
-            fixed_buffers: None,
-            polled: false,
-            submission_thread: false,
-            submission_cpu: None,
-            runtime: None,
-            time_based: false,
-            ramp_time: Duration::ZERO,
-            start_delay: Duration::ZERO,
-            loops: 1,
-            fsync: 0,
-            fdatasync: 0,
-            end_fsync: false,
-            rate: [None; 2],
-            rate_iops: [None; 2],
-            think_time: Duration::ZERO,
-            think_blocks: 1,
-            cpus: Vec::new(),
-            split_cpus: false,
-            nice: None,
-            buffers: Buffers {
-                refill: false,
-                zero: false,
-                compress_percent: 0,
-            },
-            verify: None,
-            unlink: true,
-            fallocate: Fallocate::Native,
-            invalidate: true,
-            percentiles: vec![1.0, 50.0, 99.0, 99.9],
-        }
+            ..Job::new("job")
+        };
+        job.random.seed = 1;
+        job
     }
 }

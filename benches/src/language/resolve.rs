@@ -1,8 +1,7 @@
-//! From sections to jobs: defaults, inheritance, the numbering of threads. What
+//! From sections to jobs: inheritance, the numbering of threads. What
 //! each option does is in `draft`, what cannot be together in `checks`.
 
 mod checks;
-mod defaults;
 mod draft;
 mod lists;
 

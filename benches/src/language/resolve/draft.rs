@@ -5,7 +5,7 @@ use super::super::Setting;
 use super::super::options::{self, Kind};
 use super::super::suggest;
 use super::super::units::{self, Base, Without};
-use super::{MOST_CLONES, defaults, lists};
+use super::{MOST_CLONES, lists};
 use crate::job::{Access, BlockSize, Distribution, Engine, Fallocate, Job, Order, Size, Verify};
 
 /// Seeds of jobs that name none: any odd number, the same in each run.
@@ -30,7 +30,7 @@ pub(super) struct Draft {
 impl Draft {
     pub(super) fn new(name: &str) -> Self {
         Self {
-            job: defaults::job(name),
+            job: Job::new(name),
             base: Base::Binary,
             fixed: [None; 2],
             range: [None; 2],
